@@ -1,0 +1,1 @@
+"""Raw studies to cardiac cycles."""

@@ -1,0 +1,73 @@
+"""The raw archives: zip files whose members are read in place, never unpacked."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cinegan.errors import CineganError
+
+# No member of a cine study comes near this; a zip bomb does.
+LARGEST_MEMBER = 512 * 2**20
+
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+def archives_in(folder: Path) -> list[Path]:
+    """All zip archives of a folder, in order of name.
+
+    Raises
+    ------
+    CineganError
+        If there is none.
+    """
+    paths = sorted(folder.glob("*.zip"))
+    if not paths:
+        raise CineganError(f"{folder}: no zip archives here; `dvc repro download` brings them")
+    return paths
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive, or say in one line what is wrong with it.
+
+    Raises
+    ------
+    CineganError
+        If the file is not a whole zip archive.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except UNREADABLE as error:
+        raise CineganError(
+            f"{path}: not a whole zip archive ({error}); delete it and run `dvc repro -f download`"
+        ) from None
+    with archive:
+        yield archive
+
+
+def files_of(archive: zipfile.ZipFile) -> Iterator[str]:
+    """Names of an archive's files in order, without what systems add on their own."""
+    for member in sorted(archive.namelist()):
+        base = member.rpartition("/")[2]
+        if base and not base.startswith(".") and not member.startswith("__MACOSX/"):
+            yield member
+
+
+def read_member(archive: zipfile.ZipFile, member: str) -> bytes:
+    """Read one member.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, encrypted or absurdly large.
+    """
+    if archive.getinfo(member).file_size > LARGEST_MEMBER:
+        raise ValueError(f"larger than {LARGEST_MEMBER // 2**20} MiB")
+    try:
+        return archive.read(member)
+    except UNREADABLE as error:
+        raise ValueError(f"damaged in the archive ({error})") from None

@@ -1,0 +1,278 @@
+"""Raw archives to a cohort of short-axis cycles."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from cinegan.data import cohort, contours, dicom, sunnybrook
+from cinegan.data.archives import archives_in, files_of, open_archive, read_member
+from cinegan.data.cohort import PatientCycles, PlacedContour, write_cohort
+from cinegan.data.cycles import (
+    CineSlice,
+    Frame,
+    LeftOut,
+    phase_times,
+    resample_phases,
+    short_axis_stack,
+)
+from cinegan.data.splits import SPLITS, split_patients
+from cinegan.errors import CineganError
+from cinegan.params import Data
+
+
+def convert(raw: Path, folder: Path, options: Data, seed: int) -> dict[str, Any]:
+    """Convert all studies in `raw` to cycles in `folder`; return what was kept and left out.
+
+    Raises
+    ------
+    CineganError
+        If an archive is not whole, if no patient has a short-axis cine, or, with
+        `options.strict`, at the first file or patient that cannot be used.
+    """
+    report = _Report(options.strict)
+    images, traced = _scan(raw, report)
+    stacks = _stacks_of(images, options.exclude, report)
+    if not stacks:
+        raise CineganError(f"{raw}: no short-axis cine in any study; {report.reasons()}")
+    table = sunnybrook.read_patient_table(raw)
+    splits = split_patients(stacks, seed, options.split.val, options.split.test)
+    patients = _read_patients(raw, stacks, traced, table, splits, options, report)
+    write_cohort(folder, patients)
+    return report.summary(cohort.Cohort(folder))
+
+
+class _Report:
+    """What conversion kept and left out, and why."""
+
+    def __init__(self, strict: bool) -> None:
+        self.strict = strict
+        self.unreadable: dict[str, str] = {}
+        self.left_out: list[LeftOut] = []
+        self.without_short_axis: list[str] = []
+        self.resampled: list[str] = []
+        self.contours_unplaced = 0
+
+    def cannot_read(self, what: str, why: str) -> None:
+        """Count a file that cannot be used; in strict mode, stop."""
+        if self.strict:
+            raise CineganError(f"{what}: {why}; remove or mend it, or set data.strict: false")
+        self.unreadable[what] = why
+        tqdm.write(f"skipped {what}: {why}")
+
+    def no_short_axis(self, patient: str) -> None:
+        """Count a patient without short-axis cine; in strict mode, stop."""
+        if self.strict:
+            raise CineganError(
+                f"patient {patient}: no short-axis cine; add the patient to data.exclude, "
+                "or set data.strict: false"
+            )
+        self.without_short_axis.append(patient)
+        tqdm.write(f"skipped patient {patient}: no short-axis cine")
+
+    def reasons(self) -> str:
+        """The commonest reasons why images were left out, in one line."""
+        counts: Counter[str] = Counter()
+        for item in self.left_out:
+            counts[item.why] += item.images
+        counts.update(self.unreadable.values())
+        worst = "; ".join(f"{n} image(s): {why}" for why, n in counts.most_common(3))
+        return worst or "there are no DICOM files in the archives"
+
+    def summary(self, converted: cohort.Cohort) -> dict[str, Any]:
+        """The record for metrics/convert.json."""
+        index = converted.index
+        per_split = index.drop_duplicates("patient")["split"].value_counts()
+        shapes = {patient: converted.stack(patient).shape for patient in converted.patients}
+        return {
+            "patients": len(converted.patients),
+            **{f"patients_{split}": int(per_split.get(split, 0)) for split in SPLITS},
+            "slices": len(index),
+            "frames": int(sum(shape[0] * shape[-1] for shape in shapes.values())),
+            "contours": sum(len(converted.contours(p)) for p in converted.patients),
+            "contours_unplaced": self.contours_unplaced,
+            "slices_resampled_in_time": sorted(self.resampled),
+            "images_left_out": sum(item.images for item in self.left_out),
+            "left_out": [
+                {"what": item.what, "why": item.why, "images": item.images}
+                for item in self.left_out
+            ],
+            "unreadable": dict(sorted(self.unreadable.items())),
+            "patients_without_short_axis": self.without_short_axis,
+        }
+
+
+def _scan(raw: Path, report: _Report) -> tuple[list[Frame], list[contours.Contour]]:
+    """Read every header and contour of the archives."""
+    images: list[Frame] = []
+    traced: list[contours.Contour] = []
+    for path in archives_in(raw):
+        with open_archive(path) as archive:
+            members = list(files_of(archive))
+            if any("/contours-manual/" in member for member in members):
+                found, unreadable = contours.read_contours(path)
+                traced += found
+                for what, why in unreadable.items():
+                    report.cannot_read(what, why)
+                continue
+            for member in tqdm(members, desc=f"reading {path.name}", unit="file"):
+                try:
+                    header = dicom.read_header(read_member(archive, member))
+                except ValueError as error:
+                    report.cannot_read(f"{path.name}/{member}", str(error))
+                else:
+                    images.append(Frame(header, path.name, member))
+    return images, traced
+
+
+def _stacks_of(
+    images: Iterable[Frame], exclude: list[str], report: _Report
+) -> dict[str, list[tuple[int, CineSlice]]]:
+    """Short-axis stack of each patient as (slice number, slice), less what is excluded by hand."""
+    by_patient: dict[str, list[Frame]] = defaultdict(list)
+    for frame in images:
+        by_patient[frame.header.patient_id or frame.series_name.split("/")[0]].append(frame)
+    unknown = {item.partition(":")[0] for item in exclude} - set(by_patient)
+    if unknown:
+        raise CineganError(
+            f"params.yaml: data.exclude: no patient {', '.join(sorted(unknown))} in data/raw; "
+            f"there are {', '.join(sorted(by_patient)[:8])}"
+        )
+    stacks = {}
+    for patient, frames in sorted(by_patient.items()):
+        if patient in exclude:
+            report.left_out.append(LeftOut(patient, "excluded by data.exclude", len(frames)))
+            continue
+        stack, left_out = short_axis_stack(frames)
+        report.left_out += left_out
+        kept = []
+        for number, cine in enumerate(stack):
+            if f"{patient}:{number}" in exclude:
+                what = f"{patient}:{number}"
+                report.left_out.append(
+                    LeftOut(what, "excluded by data.exclude", len(cine.frames))
+                )
+            else:
+                kept.append((number, cine))
+        if kept:
+            stacks[patient] = kept
+        else:
+            report.no_short_axis(patient)
+    return stacks
+
+
+def _read_patients(
+    raw: Path,
+    stacks: dict[str, list[tuple[int, CineSlice]]],
+    traced: list[contours.Contour],
+    table: dict[str, sunnybrook.Patient],
+    splits: dict[str, str],
+    options: Data,
+    report: _Report,
+) -> Iterator[PatientCycles]:
+    """Read the pixels of one patient after the other."""
+    by_original: dict[str, list[contours.Contour]] = defaultdict(list)
+    for contour in traced:
+        by_original[contour.original_id].append(contour)
+    with ExitStack() as opened:
+        archives = {p.name: opened.enter_context(open_archive(p)) for p in archives_in(raw)}
+        for patient, stack in tqdm(stacks.items(), desc="writing cycles", unit="patient"):
+            known = table.get(patient, sunnybrook.Patient("", ""))
+            cycles: list[np.ndarray] = []
+            rows: list[dict[str, Any]] = []
+            kept: list[CineSlice] = []
+            for number, cine in stack:
+                read = _read_slice(archives, cine, options.phases, f"{patient}:{number}", report)
+                if read is None:
+                    continue
+                cycle, used = read
+                cycles.append(cycle)
+                kept.append(used)
+                rows.append(
+                    {
+                        "patient": patient,
+                        "original_id": known.original_id,
+                        "pathology": known.pathology,
+                        "split": splits[patient],
+                        "slice": number,
+                        **_row_of(used, len(rows)),
+                    }
+                )
+            if not cycles:
+                raise CineganError(
+                    f"patient {patient}: not one slice with readable pixels; mend the study or "
+                    "add the patient to data.exclude"
+                )
+            placed, unplaced = _place(by_original.get(known.original_id, []), kept, options.phases)
+            report.contours_unplaced += unplaced
+            yield PatientCycles(patient, np.stack(cycles), rows, placed)
+
+
+def _read_slice(
+    archives: dict[str, Any], cine: CineSlice, phases: int, name: str, report: _Report
+) -> tuple[np.ndarray, CineSlice] | None:
+    """Read one slice's cycle, (H, W, phases), and the frames it came from."""
+    images, used = [], []
+    for frame in cine.frames:
+        try:
+            pixels = dicom.read_pixels(read_member(archives[frame.archive], frame.member))
+            if pixels.shape != frame.header.shape:
+                raise ValueError(f"{pixels.shape} pixels where the header says differently")
+        except ValueError as error:
+            report.cannot_read(f"{frame.archive}/{frame.member}", str(error))
+        else:
+            images.append(pixels)
+            used.append(frame)
+    if len(images) < phases / 2:
+        report.left_out += [LeftOut(name, "too few readable phases", len(cine.frames))]
+        return None
+    if len(images) != phases:
+        report.resampled.append(name)
+    used_slice = CineSlice(cine.position_mm, tuple(used))
+    return resample_phases(np.stack(images, -1), *phase_times(used_slice.frames), phases), used_slice
+
+
+def _row_of(cine: CineSlice, row: int) -> dict[str, Any]:
+    """The index columns that say where a slice lies and where it came from."""
+    first = cine.frames[0].header
+    return {
+        "row": row,
+        "position_mm": round(cine.position_mm, 3),
+        "spacing_row_mm": first.spacing_mm[0],
+        "spacing_column_mm": first.spacing_mm[1],
+        "thickness_mm": first.thickness_mm,
+        "phases_scanned": len(cine.frames),
+        "trigger_times_ms": _numbers(f.header.trigger_ms for f in cine.frames),
+        "orientation": _numbers([*first.row_direction, *first.column_direction]),
+        "origin_mm": _numbers(first.position_mm),
+        "series": cine.frames[0].series_name,
+        "instance_numbers": " ".join(str(f.header.instance_number) for f in cine.frames),
+    }
+
+
+def _place(
+    traced: list[contours.Contour], stack: list[CineSlice], phases: int
+) -> tuple[list[PlacedContour], int]:
+    """Find each contour's place in the stack by InstanceNumber; count those without one."""
+    places = {
+        frame.header.instance_number: (row, phase)
+        for row, cine in enumerate(stack)
+        if len(cine.frames) == phases  # a resampled phase is no longer the one drawn on
+        for phase, frame in enumerate(cine.frames)
+    }
+    placed = [
+        PlacedContour(*places[c.instance_number], c.kind, c.points_px)
+        for c in traced
+        if c.instance_number in places
+    ]
+    return placed, len(traced) - len(placed)
+
+
+def _numbers(values: Iterable[float | None]) -> str:
+    return " ".join("" if value is None else f"{value:.7g}" for value in values)

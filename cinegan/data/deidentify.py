@@ -1,0 +1,164 @@
+"""Your own DICOM, packed into archives that a team may share: only what is known to be safe.
+
+Elements are kept by a list, not removed by one, so that what nobody thought of (private tags,
+free text, dates, burned-in overlays) stays out: a strict form of the Basic Application Level
+Confidentiality Profile (PS3.15 Annex E). Patients and UIDs get pseudonyms from a keyed hash; the
+key stays in the main checkout and outside Git.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+from pydicom.uid import UID
+from tqdm import tqdm
+
+from cinegan.data import dicom, dicom_writer
+from cinegan.errors import CineganError
+from cinegan.files import add_to_zip, atomic_file
+
+KEY_FILE = ".pseudonym-key"
+
+# Kept as they are: what an image is, how it was acquired, where and when in the cycle it lies.
+SAFE = """
+SOPClassUID Modality ImageType ScanningSequence SequenceVariant ScanOptions MRAcquisitionType
+SliceThickness RepetitionTime EchoTime NumberOfAverages ImagingFrequency ImagedNucleus EchoNumbers
+MagneticFieldStrength SpacingBetweenSlices EchoTrainLength PercentSampling PercentPhaseFieldOfView
+PixelBandwidth TriggerTime NominalInterval IntervalsAcquired HeartRate CardiacNumberOfImages
+ReconstructionDiameter AcquisitionMatrix InPlanePhaseEncodingDirection FlipAngle
+VariableFlipAngleFlag SAR PatientPosition SeriesNumber AcquisitionNumber InstanceNumber
+ImagePositionPatient ImageOrientationPatient TemporalPositionIdentifier
+NumberOfTemporalPositions TemporalResolution SliceLocation SamplesPerPixel
+PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit
+PixelRepresentation SmallestImagePixelValue LargestImagePixelValue PixelPaddingValue WindowCenter
+WindowWidth RescaleIntercept RescaleSlope RescaleType LossyImageCompression PixelData Manufacturer
+""".split()
+
+# Replaced by a pseudonym of the same kind, so that what belonged together still does.
+UIDS = ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"]
+
+
+def pack_folder(source: Path, folder: Path, key: bytes, strict: bool) -> dict[str, str]:
+    """Pack every MR image below `source` into one archive per patient.
+
+    Returns
+    -------
+    dict
+        Files that were not packed, by their place below `source`, and why.
+
+    Raises
+    ------
+    CineganError
+        If there is no such folder, if nothing in it can be packed, or, with `strict`, at the
+        first file that cannot.
+    """
+    if not source.is_dir():
+        raise CineganError(f"data.folder: {source} is not a folder; name the one with your DICOM")
+    files = [p for p in sorted(source.rglob("*")) if p.is_file() and not p.name.startswith(".")]
+    left_out: dict[str, str] = {}
+    packed: dict[str, list[tuple[str, Path]]] = {}
+    for path in tqdm(files, desc="reading headers", unit="file"):
+        try:
+            patient, member = _place(path.read_bytes(), key)
+        except ValueError as error:
+            left_out[path.relative_to(source).as_posix()] = str(error)
+            if strict:
+                raise CineganError(
+                    f"{path}: {error}; remove it, or set data.strict: false"
+                ) from None
+        else:
+            packed.setdefault(patient, []).append((member, path))
+    if not packed:
+        raise CineganError(f"data.folder: {source} holds no MR images; put your DICOM files there")
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.iterdir():
+        stale.unlink()
+    for patient, members in tqdm(sorted(packed.items()), desc="packing", unit="patient"):
+        with atomic_file(folder / f"{patient}.zip") as partial, zipfile.ZipFile(partial, "w") as z:
+            for name, content in _cleaned(members, key):
+                add_to_zip(z, f"{patient}/{name}", content)
+    return left_out
+
+
+def pseudonym_key(checkout: Path) -> bytes:
+    """The secret behind the pseudonyms: made once, kept in the main checkout, never shared."""
+    path = checkout / KEY_FILE
+    if not path.exists():
+        with atomic_file(path) as partial:
+            partial.write_text(secrets.token_hex(32))
+            partial.chmod(0o600)
+    return bytes.fromhex(path.read_text())
+
+
+def deidentified(content: bytes, key: bytes) -> pydicom.Dataset:
+    """A copy of an image that holds the safe elements and pseudonyms only.
+
+    Raises
+    ------
+    ValueError
+        If the image has words burned into its pixels, or cannot be read.
+    """
+    original = dicom.parse(content)
+    if str(original.get("BurnedInAnnotation", "NO")).upper() == "YES":
+        raise ValueError("words may be burned into its pixels (BurnedInAnnotation)")
+    if "PixelData" not in original:
+        raise ValueError("no pixel data")
+    clean = pydicom.Dataset()
+    for name in SAFE:
+        if name in original:
+            clean.add(original[name])
+    for name in UIDS:
+        if name in original:
+            setattr(clean, name, _uid(str(original[name].value), key))
+    clean.PatientID = clean.PatientName = pseudonym(_identity(original), key)
+    clean.PatientIdentityRemoved = "YES"
+    clean.DeidentificationMethod = "cinegan: safe elements kept, all others removed"
+    clean.file_meta = dicom_writer.file_meta(
+        clean.SOPClassUID, clean.SOPInstanceUID, original.file_meta.TransferSyntaxUID
+    )
+    return clean
+
+
+def pseudonym(identity: str, key: bytes) -> str:
+    """Name a patient by a keyed hash: the same every time, and of no use without the key."""
+    return "P" + hmac.new(key, identity.encode(), hashlib.sha256).hexdigest()[:10].upper()
+
+
+def _place(content: bytes, key: bytes) -> tuple[str, str]:
+    """Pseudonym and name within the archive of one image."""
+    if not dicom.is_dicom(content):
+        raise ValueError("not a DICOM file")
+    ds = dicom.parse(content, stop_before_pixels=True)
+    if ds.get("Modality") != "MR":
+        raise ValueError(f"modality {ds.get('Modality', 'unknown')}, not MR")
+    if not ds.get("SOPInstanceUID") or not ds.get("SOPClassUID"):
+        raise ValueError("SOPInstanceUID or SOPClassUID is missing")
+    identity = _identity(ds)
+    series = int(ds.get("SeriesNumber") or 0)
+    uid = _uid(str(ds.SOPInstanceUID), key)
+    name = f"series_{series}/IM-{int(ds.get('InstanceNumber') or 0):05d}-{str(uid)[-8:]}.dcm"
+    return pseudonym(identity, key), name
+
+
+def _identity(ds: pydicom.Dataset) -> str:
+    identity = str(ds.get("PatientID") or ds.get("StudyInstanceUID") or "").strip()
+    if not identity:
+        raise ValueError("no PatientID and no StudyInstanceUID: whose image is it?")
+    return identity
+
+
+def _cleaned(members: list[tuple[str, Path]], key: bytes) -> Iterator[tuple[str, bytes]]:
+    for name, path in sorted(members):
+        yield name, dicom_writer.encode(deidentified(path.read_bytes(), key))
+
+
+def _uid(uid: str, key: bytes) -> UID:
+    """A UID below 2.25 from a keyed hash (PS3.5 B.2)."""
+    digest = hmac.new(key, uid.encode(), hashlib.sha256).digest()
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")

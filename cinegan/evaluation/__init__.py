@@ -1,0 +1,1 @@
+"""Judging synthetic heartbeats against real ones."""

@@ -1,0 +1,82 @@
+"""The original system's DCGANs, layer for layer, at any power of two from 64 up.
+
+Radford, Metz and Chintala 2016, "Unsupervised Representation Learning with Deep Convolutional
+Generative Adversarial Networks", with the original's changes: 5x5 kernels, a first transposed
+convolution of stride 1 at 8x8, LeakyReLU in both networks, dropout and no batch normalisation in
+the discriminator, phases as channels.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import lazy_loader
+from pydantic import Field
+
+from cinegan.params import Fraction, Strict
+
+# Loaded at first use: params.yaml is checked against this file without waiting for a backend.
+keras: Any = lazy_loader.load("keras")
+
+FIRST_SIDE = 8
+KERNEL = 5
+
+Filters = list[Annotated[int, Field(ge=1, le=8192)]]
+
+
+class Network(Strict):
+    """Options of both networks."""
+
+    latent: Annotated[int, Field(ge=1, le=8192)]
+    generator: Annotated[Filters, Field(min_length=2)]
+    discriminator: Annotated[Filters, Field(min_length=1)]
+    leak: Fraction
+    dropout: Fraction
+
+    def check_size(self, size: int) -> None:
+        """Refuse a size that the filters do not reach."""
+        reached = FIRST_SIDE * 2 ** (len(self.generator) - 1)
+        if size != reached:
+            raise ValueError(
+                f"size {size} does not fit: {len(self.generator)} generator filters make "
+                f"{reached} pixels"
+            )
+
+
+def generator(options: Network, size: int, phases: int) -> Any:
+    """Latents (n, latent) to cycles (n, size, size, phases) in [-1, 1], float32."""
+    first, *rest = options.generator
+    latents = keras.Input((options.latent,), name="latent")
+    x = keras.layers.Dense(FIRST_SIDE * FIRST_SIDE * first, use_bias=False, name="dense")(latents)
+    x = _normalised(x, options.leak, "norm_0")
+    x = keras.layers.Reshape((FIRST_SIDE, FIRST_SIDE, first))(x)  # (n, 8, 8, first)
+    for i, filters in enumerate(rest, start=1):
+        stride = 1 if i == 1 else 2
+        x = _deconvolution(filters, stride, f"deconv_{i}")(x)  # (n, 8 * 2**(i-1), same, filters)
+        x = _normalised(x, options.leak, f"norm_{i}")
+    x = _deconvolution(phases, 2, "to_phases")(x)  # (n, size, size, phases)
+    cycles = keras.layers.Activation("tanh", dtype="float32", name="cycles")(x)
+    return keras.Model(latents, cycles, name="generator")
+
+
+def discriminator(options: Network, size: int, phases: int) -> Any:
+    """Cycles (n, size, size, phases) to logits (n, 1), float32; positive means real."""
+    cycles = keras.Input((size, size, phases), name="cycles")
+    x = cycles
+    for i, filters in enumerate(options.discriminator):
+        x = keras.layers.Conv2D(filters, KERNEL, 2, "same", name=f"conv_{i}")(x)
+        x = keras.layers.LeakyReLU(options.leak)(x)
+        x = keras.layers.Dropout(options.dropout, name=f"dropout_{i}")(x)
+    x = keras.layers.Flatten()(x)  # (n, (size / 2**blocks)**2 * filters)
+    logits = keras.layers.Dense(1, dtype="float32", name="logit")(x)
+    return keras.Model(cycles, logits, name="discriminator")
+
+
+def _deconvolution(filters: int, stride: int, name: str) -> Any:
+    return keras.layers.Conv2DTranspose(
+        filters, KERNEL, stride, "same", use_bias=False, name=name
+    )
+
+
+def _normalised(x: Any, leak: float, name: str) -> Any:
+    return keras.layers.LeakyReLU(leak)(keras.layers.BatchNormalization(name=name)(x))

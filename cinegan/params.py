@@ -1,0 +1,262 @@
+"""The schema of params.yaml: every parameter's type and range, checked before any work."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cinegan.errors import CineganError
+
+PARAMS_FILE = Path("params.yaml")
+
+FOLDERS = {"frame": "data/cycles", "ventricles": "data/ventricles"}
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Strict(BaseModel):
+    """A block of parameters that refuses what it does not know."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key in values:
+                if key not in cls.model_fields:
+                    nearest = difflib.get_close_matches(str(key), cls.model_fields, 1, cutoff=0)
+                    raise ValueError(f"unknown key {key!r}; the nearest valid one is {nearest[0]!r}")
+        return values
+
+
+class Split(Strict):
+    """Shares of the patients set aside for validation and test."""
+
+    val: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def _leave_train_patients(self) -> Split:
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together must leave a share of patients to train on")
+        return self
+
+
+class Phantom(Strict):
+    """The digital cohort."""
+
+    patients_per_group: Annotated[int, Field(ge=1, le=2000)]
+    slices: Annotated[int, Field(ge=3, le=30)]
+    size: Annotated[int, Field(ge=64, le=512)]
+
+
+class Data(Strict):
+    """Where raw studies come from and how they become cycles."""
+
+    source: Literal["phantom", "sunnybrook", "folder"]
+    mirror: str | None
+    folder: str
+    phases: Annotated[int, Field(ge=4, le=100)]
+    exclude: list[Annotated[str, Field(pattern=r"^[^:]+(:\d+)?$")]]
+    strict: bool
+    split: Split
+    phantom: Phantom
+
+
+class Crop(Strict):
+    """The square around the ventricles."""
+
+    box_mm: Annotated[float, Field(ge=60, le=400)]
+    size: Annotated[int, Field(ge=16, le=512)]
+    override: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]
+
+
+class Training(Strict):
+    """How a pair of networks is trained."""
+
+    batch: Annotated[int, Field(ge=2, le=4096)]
+    learning_rate: Positive
+    beta_1: Fraction
+    beta_2: Fraction
+    ema_decay: Fraction
+    precision: Literal["bfloat16", "float32"]
+
+
+class Budget(Strict):
+    """How long a model trains."""
+
+    total_kimg: Positive
+    snapshot_kimg: Positive
+
+
+class Budgets(Strict):
+    """One model's lengths of training, one per budget."""
+
+    smoke: Budget
+    laptop: Budget
+    reference: Budget
+    full: Budget
+
+
+class Model(Strict):
+    """One entry under `models`."""
+
+    architecture: str
+    input: Literal["frame", "ventricles"]
+    folder: str
+    size: Annotated[int, Field(ge=16, le=512)]
+    network: Any
+    training: Training
+    budgets: Budgets
+
+    @field_validator("architecture")
+    @classmethod
+    def _must_be_a_file(cls, architecture: str) -> str:
+        if architecture not in architectures():
+            raise ValueError(
+                f"no such file in cinegan/models; there are {', '.join(architectures())}"
+            )
+        return architecture
+
+    @model_validator(mode="after")
+    def _match_input_and_folder(self) -> Model:
+        # DVC needs the folder spelt out to know what a model depends on.
+        if self.folder != FOLDERS[self.input]:
+            raise ValueError(f"folder must be {FOLDERS[self.input]} for input {self.input}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_network(self) -> Model:
+        if isinstance(self.network, Strict):
+            self.network.check_size(self.size)  # type: ignore[attr-defined]
+        return self
+
+
+class Sample(Strict):
+    """Drawing from a trained generator."""
+
+    cycles: Annotated[int, Field(ge=2, le=1_000_000)]
+    shown: Annotated[int, Field(ge=1, le=64)]
+
+    @model_validator(mode="after")
+    def _show_what_is_drawn(self) -> Sample:
+        if self.shown > self.cycles:
+            raise ValueError("shown must not exceed cycles")
+        return self
+
+
+class Evaluate(Strict):
+    """Judging synthetic cycles."""
+
+    extractor: Literal["texture"]
+
+
+class Params(Strict):
+    """The whole of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    budget: Literal["smoke", "laptop", "reference", "full"]
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    data: Data
+    crop: Crop
+    models: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Model]
+    sample: Sample
+    evaluate: Evaluate
+
+    @field_validator("models")
+    @classmethod
+    def _at_least_one(cls, models: dict[str, Model]) -> dict[str, Model]:
+        if not models:
+            raise ValueError("at least one model is needed")
+        return models
+
+    def model_named(self, name: str) -> Model:
+        """Return the block of model `name`.
+
+        Raises
+        ------
+        CineganError
+            Where there is no such block; the message names those there are.
+        """
+        if name not in self.models:
+            known = ", ".join(self.models)
+            raise CineganError(f"{PARAMS_FILE}: no model {name!r} under models; there are {known}")
+        return self.models[name]
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check the parameters.
+
+    Raises
+    ------
+    CineganError
+        One line per fault, each with the key's full path and what is allowed there.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CineganError(f"{path}: not found; run from the top folder of the project") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise CineganError(f"{path}: not valid YAML: {reason}") from None
+    faults: list[str] = []
+    for name, block in _blocks(values, "models").items():
+        # The options of a network belong to its own file, so that a new GAN is one file.
+        if block.get("architecture") in architectures() and "network" in block:
+            module = importlib.import_module(f"cinegan.models.{block['architecture']}")
+            prefix = f"models.{name}.network"
+            block["network"] = _checked(module.Network, block["network"], path, prefix, faults)
+    params = _checked(Params, values, path, "", faults)
+    if faults:
+        raise CineganError("\n".join(faults))
+    return params
+
+
+def architectures() -> list[str]:
+    """Names of the files in cinegan/models."""
+    return sorted(p.stem for p in Path(__file__).with_name("models").glob("[!_]*.py"))
+
+
+def _blocks(values: Any, key: str) -> dict[str, dict[str, Any]]:
+    """The mappings below `key`, as far as they are mappings; the schema refuses the rest."""
+    found = values.get(key) if isinstance(values, dict) else None
+    return {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
+
+
+def _checked(schema: type[Strict], values: Any, path: Path, prefix: str, faults: list[str]) -> Any:
+    """Validate a block; add a line per fault to `faults` and give the block back as it was."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        faults += [_explain(path, prefix, fault) for fault in error.errors(include_url=False)]
+        return values
+
+
+def _explain(path: Path, prefix: str, fault: Any) -> str:
+    """One line for one fault that pydantic found."""
+    key = ".".join(str(part) for part in [prefix, *fault["loc"]] if part != "") or "the top level"
+    message = fault["msg"].removeprefix("Value error, ")
+    allowed = message[:1].lower() + message[1:]
+    given = "" if fault["type"] in ("value_error", "missing") else f" (it is {fault['input']!r})"
+    return f"{path}: {key}: {allowed}{given}"
+
+
+def main(_: object = None) -> None:
+    """Check params.yaml and say so."""
+    params = load_params()
+    print(f"{PARAMS_FILE} is valid: source {params.data.source}, budget {params.budget}, "
+          f"models {', '.join(params.models)}")
+
+
+if __name__ == "__main__":
+    from cinegan.errors import run_command
+
+    run_command(main)

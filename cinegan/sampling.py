@@ -1,0 +1,54 @@
+"""Latents to cycles to files that people can open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from cinegan import figures
+from cinegan.data import intensity
+from cinegan.files import atomic_folder
+
+# Fixed, so that a cycle does not depend on how many are drawn with it.
+CHUNK = 32
+
+
+def latents(seed: int, first: int, count: int, size: int) -> np.ndarray:
+    """Gaussian latents of cycles first .. first + count - 1, (count, size) float32.
+
+    Latent i is drawn from (seed, i) alone.
+    """
+    draws = [
+        np.random.default_rng([seed, i]).standard_normal(size, dtype=np.float32)
+        for i in range(first, first + count)
+    ]
+    return np.stack(draws)
+
+
+def draw_cycles(generator: Any, count: int, seed: int, progress: bool = True) -> np.ndarray:
+    """Draw cycles from a generator, (count, H, W, T) uint8.
+
+    Parameters
+    ----------
+    generator : keras.Model
+        Latents (n, latent) to cycles (n, H, W, T) in [-1, 1].
+    """
+    size = generator.input_shape[-1]
+    chunks = []
+    for first in tqdm(range(0, count, CHUNK), desc="sampling", unit="chunk", disable=not progress):
+        made = generator(latents(seed, first, CHUNK, size), training=False)
+        chunks.append(intensity.from_network(np.asarray(made)))
+    return np.concatenate(chunks)[:count]
+
+
+def write_samples(folder: Path, cycles: np.ndarray, shown: int) -> None:
+    """Write cycles.npy, preview.png (phases along the row) and preview.gif (all at once)."""
+    first, side = cycles[:shown], cycles.shape[1]
+    with atomic_folder(folder) as partial:
+        np.save(partial / "cycles.npy", cycles)
+        grid = figures.phase_grid(first)
+        figures.write_png(partial / "preview.png", figures.magnify(grid, side))
+        figures.write_gif(partial / "preview.gif", figures.magnify(figures.tiles(first), side))

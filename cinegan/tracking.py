@@ -1,0 +1,204 @@
+"""MLflow: the journal of what was trained. The one file that speaks to it.
+
+DVC's lock and the files in metrics/ are the truth; a stage restored from DVC's cache makes no run
+here. So a fault of the journal is told in one line and never stops a stage.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from cinegan.errors import run_command
+from cinegan.files import sha256
+from cinegan.workspace import main_checkout
+
+EXPERIMENT = "cinegan"
+WEIGHTS_TAG = "weights_sha256"
+UI_HOST, UI_PORT = "127.0.0.1", 5000
+
+
+class Run:
+    """One MLflow run; silent where the journal cannot be reached."""
+
+    def __init__(self, client: Any, run_id: str) -> None:
+        self._client = client
+        self._run_id = run_id
+
+    def _try(self, action: str, *arguments: Any, **options: Any) -> None:
+        if self._client is None:
+            return
+        try:
+            getattr(self._client, action)(self._run_id, *arguments, **options)
+        except Exception as error:  # whatever the journal's server or database raises
+            _warn(error)
+            self._client = None
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Record parameters; nested mappings are joined by dots."""
+        for key, value in flattened(values).items():
+            self._try("log_param", key, value)
+
+    def metrics(self, values: Mapping[str, Any], kimg: float = 0.0) -> None:
+        """Record what is a number among the values, at the count of images shown."""
+        for key, value in values.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                self._try("log_metric", key, float(value), step=_step(kimg))
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        for key, value in values.items():
+            self._try("set_tag", key, value)
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Keep a copy of a file, or of a folder's files."""
+        action = "log_artifacts" if path.is_dir() else "log_artifact"
+        self._try(action, str(path), folder)
+
+    def picture(self, picture: np.ndarray, key: str, kimg: float) -> None:
+        """Keep a grey picture, (H, W) uint8, as one of a series over training."""
+        self._try("log_image", picture[..., None], key=key, step=_step(kimg))
+
+
+@contextmanager
+def training_run(name: str) -> Iterator[Run]:
+    """Open a new run for a training; it ends as failed where the block does."""
+    client = _connected()
+    run = Run(None, "")
+    if client is not None:
+        try:
+            experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+            made = client.create_run(experiment, run_name=name, tags=_provenance())
+            run = Run(client, made.info.run_id)
+        except Exception as error:  # whatever the journal's server or database raises
+            _warn(error)
+    try:
+        yield run
+    except BaseException:
+        run._try("set_terminated", status="FAILED")
+        raise
+    run._try("set_terminated", status="FINISHED")
+
+
+@contextmanager
+def run_of_weights(weights: Path, name: str) -> Iterator[Run]:
+    """Give the newest run that trained these weights; make one where there is none."""
+    digest = sha256(weights)
+    found = _newest_with(digest)
+    if found is not None:
+        yield found
+        return
+    with training_run(name) as run:
+        run.tags({WEIGHTS_TAG: digest, "restored": "true"})
+        yield run
+
+
+def _step(kimg: float) -> int:
+    """MLflow's steps are whole numbers: images shown."""
+    return round(kimg * 1000)
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def store() -> str:
+    """Where runs are kept: MLFLOW_TRACKING_URI, else a database in the main checkout."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{main_checkout() / 'mlflow.db'}"
+
+
+def _connected() -> Any:
+    """Return a client of a store that is ready, or None."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    warnings.filterwarnings("ignore", module="mlflow")
+    try:
+        import mlflow
+
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        client = mlflow.MlflowClient(tracking_uri=store())
+        # Two processes that create one sqlite store or experiment at once would break it.
+        with FileLock(main_checkout() / ".mlflow.lock", timeout=120):
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                local = store().startswith("sqlite:")
+                artifacts = (main_checkout() / "mlartifacts").as_uri() if local else None
+                client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+    except Exception as error:  # whatever the journal's server or database raises
+        _warn(error)
+        return None
+    return client
+
+
+def _newest_with(digest: str) -> Run | None:
+    client = _connected()
+    if client is None:
+        return Run(None, "")
+    try:
+        experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+        found = client.search_runs(
+            [experiment],
+            f"tags.{WEIGHTS_TAG} = '{digest}'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+    except Exception as error:  # whatever the journal's server or database raises
+        _warn(error)
+        return Run(None, "")
+    return Run(client, found[0].info.run_id) if found else None
+
+
+def _provenance() -> dict[str, str]:
+    """Where a run comes from: git commit, whether files differed from it, DVC stage, experiment."""
+    tags = {
+        "mlflow.source.git.commit": _git("rev-parse", "HEAD"),
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower(),
+        "dvc_stage": os.environ.get("DVC_STAGE", ""),
+        "dvc_exp_name": os.environ.get("DVC_EXP_NAME", ""),
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _git(*arguments: str) -> str:
+    try:
+        answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def _warn(error: Exception) -> None:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    print(f"MLflow at {store()}: {reason}; going on without it", file=sys.stderr)
+
+
+def main(arguments: object) -> None:
+    """`python -m cinegan.tracking ui`: the MLflow UI on loopback, over the store of the runs."""
+    if list(arguments) != ["ui"]:  # type: ignore[call-overload]
+        sys.exit("usage: python -m cinegan.tracking ui")
+    _connected()
+    command = ["mlflow", "ui", "--host", UI_HOST, "--port", str(UI_PORT)]
+    command += ["--backend-store-uri", store(), "--workers", "1"]
+    print(f"http://{UI_HOST}:{UI_PORT} (Ctrl-C ends it)", flush=True)
+    sys.exit(subprocess.call([sys.executable, "-m", *command]))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,1 @@
+"""Training: the loop, its schedule, step, losses and checkpoints."""

@@ -1,0 +1,59 @@
+"""A pair of networks: built from its parameters, kept in a folder, loaded by name."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from cinegan.errors import CineganError
+from cinegan.files import read_json, write_json
+from cinegan.models import DISCRIMINATOR_WEIGHTS, RECORD, WEIGHTS
+
+
+def build_generator(record: dict[str, Any]) -> Any:
+    """Build the generator that a record describes, with fresh weights."""
+    module, options = _architecture(record)
+    return module.generator(options, record["size"], record["phases"])
+
+
+def build_discriminator(record: dict[str, Any]) -> Any:
+    """Build the discriminator that a record describes, with fresh weights."""
+    module, options = _architecture(record)
+    return module.discriminator(options, record["size"], record["phases"])
+
+
+def save_networks(folder: Path, record: dict[str, Any], generator: Any, discriminator: Any) -> None:
+    """Write both networks' weights and the record that rebuilds them."""
+    generator.save_weights(folder / WEIGHTS)
+    discriminator.save_weights(folder / DISCRIMINATOR_WEIGHTS)
+    write_json(folder / RECORD, record)
+
+
+def load_generator(folder: Path) -> Any:
+    """Load a trained generator (the moving average), to be run in the current precision.
+
+    Raises
+    ------
+    CineganError
+        If the folder holds none, or its weights do not fit its record.
+    """
+    try:
+        generator = build_generator(read_json(folder / RECORD))
+        generator.load_weights(folder / WEIGHTS)
+    except FileNotFoundError as error:
+        raise CineganError(
+            f"{error.filename or folder}: not found; `dvc repro train@{folder.name}` trains it"
+        ) from None
+    except (ValueError, KeyError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CineganError(
+            f"{folder}: no usable generator ({reason}); `dvc repro -f train@{folder.name}` "
+            "trains it anew"
+        ) from None
+    return generator
+
+
+def _architecture(record: dict[str, Any]) -> tuple[Any, Any]:
+    module = importlib.import_module(f"cinegan.models.{record['architecture']}")
+    return module, module.Network.model_validate(record["network"])

@@ -1,0 +1,23 @@
+"""Cycles -> the ventricles: data/ventricles and metrics/crop.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cinegan.errors import run_command
+from cinegan.files import write_json
+from cinegan.imaging.crop import crop_cohort
+from cinegan.params import load_params
+
+
+def main(_: Sequence[str]) -> None:
+    """Run the stage."""
+    params = load_params()
+    report = crop_cohort(Path("data/cycles"), Path("data/ventricles"), params.crop)
+    write_json(Path("metrics/crop.json"), report)
+    print(f"{report['patients']} patients cropped to {params.crop.box_mm:g} mm")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,57 @@
+"""Synthetic against real cycles -> figures of merit: metrics/models/<name>.json and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cinegan import tracking
+from cinegan.data.cohort import Cohort
+from cinegan.errors import run_command
+from cinegan.evaluation.report import (
+    descriptor_table,
+    frechet_report,
+    pool_table,
+    standardised_features,
+)
+from cinegan.files import atomic_file, write_json
+from cinegan.models import WEIGHTS
+from cinegan.params import load_params
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the stage for the model named in the arguments."""
+    (name,) = arguments
+    params = load_params()
+    model = params.model_named(name)
+    samples = np.load(Path("data/samples") / name / "cycles.npy")
+    cohort = Cohort(Path(model.folder))
+    splits = {split: cohort.split(split, model.size) for split in ("train", "test")}
+    real = {split: cycles for split, (cycles, _) in splits.items()}
+    patients = {split: owners for split, (_, owners) in splits.items()}
+
+    extractor = params.evaluate.extractor
+    features = standardised_features(samples, real, extractor=extractor)
+    report = frechet_report(features, patients, seed=params.seed, extractor=extractor)
+    report = {"input": model.input, "size": model.size, **report}
+
+    metrics, plots = Path("metrics/models") / f"{name}.json", Path("metrics/plots") / name
+    write_json(metrics, report)
+    for table, file in (
+        (descriptor_table(features), "descriptors.csv"),
+        (pool_table(samples, real), "pool.csv"),
+    ):
+        with atomic_file(plots / file) as partial:
+            table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    with tracking.run_of_weights(Path("models") / name / WEIGHTS, name) as run:
+        run.metrics(report)
+        run.artifact(metrics, "evaluation")
+        run.artifact(plots / "descriptors.csv", "evaluation")
+        run.artifact(plots / "pool.csv", "evaluation")
+    print("\n".join(f"{key}: {value}" for key, value in report.items()))
+
+
+if __name__ == "__main__":
+    run_command(main)

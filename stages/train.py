@@ -1,0 +1,38 @@
+"""Real cycles -> a trained pair of networks: models/<name>."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cinegan import tracking
+from cinegan.data.cohort import Cohort
+from cinegan.errors import run_command
+from cinegan.params import load_params
+from cinegan.training.loop import train
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the stage for the model named in the arguments."""
+    (name,) = arguments
+    params = load_params()
+    model = params.model_named(name)
+    budget = getattr(model.budgets, params.budget)
+    cycles, patients = Cohort(Path(model.folder)).split("train", model.size)
+    with tracking.training_run(f"{name} {params.budget} {params.data.source}") as run:
+        train(
+            cycles,
+            patients,
+            name=name,
+            model=model,
+            budget=budget,
+            seed=params.seed,
+            threads=params.threads,
+            folder=Path("models") / name,
+            curves=Path("metrics/plots") / name / "training.csv",
+            run=run,
+        )
+
+
+if __name__ == "__main__":
+    run_command(main)

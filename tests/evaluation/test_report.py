@@ -1,0 +1,204 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from cinegan.errors import CineganError
+from cinegan.evaluation.features import TEXTURE_NAMES
+from cinegan.evaluation.report import (
+    descriptor_table,
+    evaluate,
+    frechet_report,
+    pool_table,
+    standardised_features,
+)
+
+SIZE, PHASES = 24, 12
+
+
+def patient_cycles(patient, slices=8):
+    """Beating discs of one patient: alike in brightness and strength, varied along the heart."""
+    generator = np.random.default_rng(patient)
+    rows, columns = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
+    beat = np.cos(2 * np.pi * np.arange(PHASES) / PHASES)
+    strength, bright = generator.uniform([0.1, 120], [0.25, 180])
+    cycles = []
+    for radius in generator.uniform(4.5, 7, slices):
+        edge = radius * (1 + strength * beat)  # (T,)
+        disc = bright / (1 + np.exp(np.hypot(rows, columns)[..., None] - edge))  # (H, W, T)
+        noise = generator.normal(0, 6, (SIZE, SIZE, 1)) + generator.normal(0, 2, disc.shape)
+        cycles.append(np.clip(50 + disc + noise, 0, 255).astype(np.uint8))
+    return np.stack(cycles)
+
+
+def cohort(patients):
+    return (
+        np.concatenate([patient_cycles(patient) for patient in patients]),
+        np.repeat([f"P{patient:02}" for patient in patients], 8),
+    )
+
+
+TRAIN, TRAIN_IDS = cohort(range(8))
+TEST, TEST_IDS = cohort(range(20, 26))
+UNSEEN, _ = cohort(range(40, 46))  # what an ideal model would draw
+REAL = {"train": TRAIN, "test": TEST}
+IDS = {"train": TRAIN_IDS, "test": TEST_IDS}
+
+
+def corrupted(kind):
+    generator = np.random.default_rng(0)
+    match kind:
+        case "blurred":
+            return gaussian_filter(UNSEEN, (0, 1, 1, 0))
+        case "noisy":
+            return (UNSEEN * 0.8 + generator.uniform(0, 40, UNSEEN.shape)).astype(np.uint8)
+        case "frozen":
+            return np.repeat(UNSEEN[..., :1], PHASES, axis=-1)
+        case "shuffled":
+            return UNSEEN[..., generator.permutation(PHASES)]
+        case "collapsed":
+            return np.repeat(UNSEEN[:1], len(UNSEEN), axis=0)
+    raise ValueError(kind)
+
+
+@pytest.fixture(scope="module")
+def ideal():
+    return evaluate(UNSEEN, REAL, IDS, seed=1)
+
+
+def test_report_is_flat_complete_and_json(ideal):
+    assert set(ideal) == {
+        *(f"frechet_texture_{end}" for end in ("train", "test", "floor", "ratio")),
+        *(f"frechet_texture_{end}_sd" for end in ("train", "test", "floor")),
+        *("n_synthetic", "n_train", "n_test", "n_train_patients", "n_test_patients"),
+        *("n_compared", "n_descriptors"),
+    }
+    counts = {key: value for key, value in ideal.items() if key.startswith("n_")}
+    assert counts == {
+        "n_synthetic": 48,
+        "n_train": 64,
+        "n_test": 48,
+        "n_train_patients": 8,
+        "n_test_patients": 6,
+        "n_compared": 48,
+        "n_descriptors": len(TEXTURE_NAMES),
+    }
+    json.dumps(ideal, allow_nan=False)
+
+
+def test_unseen_patients_score_about_the_floor(ideal):
+    assert 0.5 < ideal["frechet_texture_ratio"] < 2
+    assert ideal["frechet_texture_test_sd"] is None  # both of 48: used whole
+    assert ideal["frechet_texture_floor_sd"] > 0
+
+
+@pytest.mark.parametrize("kind", ["blurred", "noisy", "frozen", "shuffled", "collapsed"])
+def test_corrupted_cycles_score_worse_than_held_out_real_ones(kind, ideal):
+    report = evaluate(corrupted(kind), REAL, IDS, seed=1)
+    assert report["frechet_texture_floor"] == ideal["frechet_texture_floor"]
+    for split in ("train", "test"):
+        key = f"frechet_texture_{split}"
+        assert report[key] > 1.5 * ideal[key]
+
+
+def test_same_seed_same_report_and_other_splits_are_left_alone(ideal):
+    real = {**REAL, "val": UNSEEN[:3]}
+    assert evaluate(UNSEEN, real, IDS, seed=1) == ideal
+
+
+def test_too_few_test_cycles_leave_the_train_distance():
+    real, ids = {"train": TRAIN, "test": TEST[:3]}, {"train": TRAIN_IDS, "test": TEST_IDS[:3]}
+    report = evaluate(UNSEEN, real, ids, seed=0)
+    assert report["frechet_texture_train"] > 0
+    assert report["n_compared"] == 48
+    for end in ("test", "floor"):
+        assert report[f"frechet_texture_{end}"] is None
+        assert report[f"frechet_texture_{end}_reason"] == (
+            "too few test cycles: 3, at least 8 are needed"
+        )
+    assert report["frechet_texture_ratio"] is None
+    assert "missing" in report["frechet_texture_ratio_reason"]
+
+
+def test_too_few_samples_leave_the_floor():
+    report = evaluate(UNSEEN[:1], REAL, IDS, seed=0)
+    assert report["frechet_texture_floor"] > 0
+    assert report["frechet_texture_train"] is None
+    assert "too few synthetic cycles: 1" in report["frechet_texture_train_reason"]
+
+
+@pytest.mark.parametrize("real", [{"test": TEST}, {"train": TRAIN[:0], "test": TEST}])
+def test_without_train_cycles_there_is_no_scale(real):
+    report = evaluate(UNSEEN, real, {"test": TEST_IDS}, seed=0)
+    assert report["frechet_texture_test"] is None
+    assert "no train cycles" in report["frechet_texture_test_reason"]
+    assert (report["n_synthetic"], report["n_test"], report["n_compared"]) == (48, 48, None)
+    assert descriptor_table(standardised_features(UNSEEN, real)).empty
+
+
+def test_fewer_cycles_than_descriptors_are_cautioned_about():
+    report = evaluate(UNSEEN[:20], REAL, IDS, seed=0)
+    assert report["n_compared"] == 20
+    assert report["frechet_texture_caution"].startswith("20 cycles for 30 descriptors")
+
+
+def test_identical_distributions_are_at_zero():
+    features = {"synthetic": np.eye(30), "train": np.eye(30)[::-1], "test": np.eye(30)}
+    report = frechet_report(features, {"train": range(30), "test": range(30, 60)}, seed=0)
+    assert report["frechet_texture_train"] == 0
+    assert report["frechet_texture_ratio"] is None
+
+
+def test_descriptor_table_is_in_standard_deviations_of_train():
+    frozen = np.repeat(TRAIN[..., :1], PHASES, axis=-1)
+    table = descriptor_table(standardised_features(frozen, REAL))
+    assert list(table.columns) == ["descriptor", "set", "mean", "sd"]
+    assert len(table) == 3 * len(TEXTURE_NAMES)
+    train = table[table["set"] == "train"]
+    np.testing.assert_allclose(train["mean"], 0, atol=1e-9)
+    np.testing.assert_allclose(train["sd"], 1, atol=1e-9)
+    synthetic = table[table["set"] == "synthetic"].set_index("descriptor")["mean"]
+    assert synthetic["log_harmonic_1"] < -3
+
+
+def test_pool_table_shows_the_contraction():
+    table = pool_table(UNSEEN, {**REAL, "val": TRAIN[:0]})
+    assert list(table.columns) == ["set", "phase", "mean", "sd"]
+    assert list(table["set"].unique()) == ["synthetic", "train", "test"]
+    for _, curve in table.groupby("set"):
+        means = curve.set_index("phase")["mean"]
+        assert means.idxmax() == 1
+        assert means.mean() == pytest.approx(1)
+        assert means[PHASES // 2 + 1] < 0.9
+
+
+def test_pool_table_leaves_out_cycles_without_a_pool():
+    flat = np.full_like(UNSEEN[:2], 9)
+    assert set(pool_table(flat, REAL)["set"]) == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    ("samples", "real", "ids", "message"),
+    [
+        (UNSEEN / 255, REAL, IDS, "the synthetic cycles must be uint8"),
+        (UNSEEN, {**REAL, "test": TEST[0]}, IDS, "the test cycles must be uint8 of shape"),
+        (UNSEEN[..., :10], REAL, IDS, r"differ in size \(synthetic 24x24x10, train 24x24x12"),
+        (UNSEEN, REAL, {**IDS, "test": TEST_IDS[:5]}, "48 test cycles but 5 patient ids"),
+        (UNSEEN, REAL, {"train": TRAIN_IDS}, "48 test cycles but 0 patient ids"),
+        (
+            UNSEEN,
+            REAL,
+            {**IDS, "test": np.where(TEST_IDS == "P20", "P00", TEST_IDS)},
+            "patient P00 stands in both train and test",
+        ),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(samples, real, ids, message):
+    with pytest.raises(CineganError, match=message):
+        evaluate(samples, real, ids, seed=0)
+
+
+def test_unknown_extractor_is_refused():
+    with pytest.raises(CineganError, match="no feature extractor 'inceptoin'; there are texture"):
+        evaluate(UNSEEN, REAL, IDS, seed=0, extractor="inceptoin")
