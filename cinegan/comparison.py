@@ -42,9 +42,9 @@ def compare(models: Path, folder: Path) -> list[dict[str, Any]]:
     )
     plots = folder / "plots"
     with atomic_file(plots / "compare.csv") as partial:
-        pd.DataFrame([_long(row, end) for row in table for end in ("train", "test", "floor")]).to_csv(
-            partial, index=False, lineterminator="\n"
-        )
+        pd.DataFrame(
+            [_long(row, end) for row in table for end in ("train", "test", "floor")]
+        ).to_csv(partial, index=False, lineterminator="\n")
     figures.write_comparison(plots / "compare.png", table, HEADLINE)
     return table
 

@@ -82,15 +82,13 @@ def flops_per_image(network: Any) -> float:
     """
     total = 0.0
     for layer in network.layers:
-        kind = type(layer).__name__
-        if not kind.startswith(("Conv", "Dense")):
+        if not hasattr(layer, "kernel"):
             continue
         # A transposed convolution applies its kernel at every input pixel, the others at every
-        # output pixel.
-        tensor = layer.input if "Transpose" in kind else layer.output
-        places = int(np.prod(tensor.shape[1:-1])) if len(tensor.shape) > 2 else 1
-        total += 2.0 * places * int(np.prod(layer.kernel.shape))
-    return total
+        # output pixel; a dense layer applies it once.
+        tensor = layer.input if "Transpose" in type(layer).__name__ else layer.output
+        total += 2.0 * np.prod(tensor.shape[1:-1]) * np.prod(layer.kernel.shape)
+    return float(total)
 
 
 def _memory_bytes(generator: Any, discriminator: Any, batch: int) -> float:
@@ -124,5 +122,3 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -21,7 +22,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial{path.suffix}")
     try:
         yield partial
-        os.replace(partial, path)
+        partial.replace(path)
+    except OSError as error:
+        raise _naming(path, partial, error) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -36,9 +39,28 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield partial
         if path.exists():
             shutil.rmtree(path)
-        os.replace(partial, path)
+        partial.replace(path)
+    except OSError as error:
+        raise _naming(path, partial, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _naming(path: Path, partial: Path, error: OSError) -> OSError:
+    """Let an error name the output that was asked for rather than its temporary stand-in.
+
+    The system names no file where a write fails, and numpy not even the cause.
+    """
+    number = errno.ENOSPC if _cut_short(error) else error.errno
+    if number is None:
+        return error
+    where = str(error.filename or path).replace(str(partial), str(path), 1)
+    return OSError(number, os.strerror(number), where)
+
+
+def _cut_short(error: OSError) -> bool:
+    """Whether this is numpy's "N requested and M written"."""
+    return error.errno is None and " requested and " in str(error)
 
 
 def write_json(path: Path, value: Any) -> None:

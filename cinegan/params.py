@@ -33,7 +33,9 @@ class Strict(BaseModel):
             for key in values:
                 if key not in cls.model_fields:
                     nearest = difflib.get_close_matches(str(key), cls.model_fields, 1, cutoff=0)
-                    raise ValueError(f"unknown key {key!r}; the nearest valid one is {nearest[0]!r}")
+                    raise ValueError(
+                        f"unknown key {key!r}; the nearest valid one is {nearest[0]!r}"
+                    )
         return values
 
 
@@ -221,14 +223,17 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
 
 
 def architectures() -> list[str]:
-    """Names of the files in cinegan/models."""
-    return sorted(p.stem for p in Path(__file__).with_name("models").glob("[!_]*.py"))
+    """Names of the files in cinegan/models that hold an architecture."""
+    files = Path(__file__).with_name("models").glob("[!_]*.py")
+    return sorted(path.stem for path in files if path.stem != "layers")
 
 
 def _blocks(values: Any, key: str) -> dict[str, dict[str, Any]]:
     """The mappings below `key`, as far as they are mappings; the schema refuses the rest."""
     found = values.get(key) if isinstance(values, dict) else None
-    return {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
+    return (
+        {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
+    )
 
 
 def _checked(schema: type[Strict], values: Any, path: Path, prefix: str, faults: list[str]) -> Any:
@@ -252,8 +257,10 @@ def _explain(path: Path, prefix: str, fault: Any) -> str:
 def main(_: object = None) -> None:
     """Check params.yaml and say so."""
     params = load_params()
-    print(f"{PARAMS_FILE} is valid: source {params.data.source}, budget {params.budget}, "
-          f"models {', '.join(params.models)}")
+    print(
+        f"{PARAMS_FILE} is valid: source {params.data.source}, budget {params.budget}, "
+        f"models {', '.join(params.models)}"
+    )
 
 
 if __name__ == "__main__":

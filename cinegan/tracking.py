@@ -127,15 +127,16 @@ def store() -> str:
 def _connected() -> Any:
     """Return a client of a store that is ready, or None."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a lost server costs seconds
     warnings.filterwarnings("ignore", module="mlflow")
     try:
         import mlflow
 
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        client = mlflow.MlflowClient(tracking_uri=store())
         # Two processes that create one sqlite store or experiment at once would break it.
         with FileLock(main_checkout() / ".mlflow.lock", timeout=120):
+            client = mlflow.MlflowClient(tracking_uri=store())
             if client.get_experiment_by_name(EXPERIMENT) is None:
                 local = store().startswith("sqlite:")
                 artifacts = (main_checkout() / "mlartifacts").as_uri() if local else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cinegan.errors import run_command
-from cinegan.files import write_json
+from cinegan.files import atomic_file, write_json
 from cinegan.imaging.crop import crop_cohort
 from cinegan.params import load_params
 
@@ -14,8 +14,10 @@ from cinegan.params import load_params
 def main(_: Sequence[str]) -> None:
     """Run the stage."""
     params = load_params()
-    report = crop_cohort(Path("data/cycles"), Path("data/ventricles"), params.crop)
+    report, verdicts = crop_cohort(Path("data/cycles"), Path("data/ventricles"), params.crop)
     write_json(Path("metrics/crop.json"), report)
+    with atomic_file(Path("metrics/plots/crop.csv")) as partial:
+        verdicts.to_csv(partial, lineterminator="\n")
     print(f"{report['patients']} patients cropped to {params.crop.box_mm:g} mm")
 
 

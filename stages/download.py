@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from cinegan import estimate
-from cinegan.data import deidentify, phantom, sunnybrook
+from cinegan.data import deidentify, sunnybrook
+from cinegan.data.phantom.archives import write_cohort
 from cinegan.errors import run_command
+from cinegan.files import atomic_folder
 from cinegan.params import load_params
 from cinegan.workspace import main_checkout
 
@@ -21,21 +25,24 @@ def main(_: Sequence[str]) -> None:
     estimate.check_disk(estimate.disk_bytes(data), RAW)
     match data.source:
         case "phantom":
-            sunnybrook.keep_only(RAW, phantom.FILES)
-            phantom.write_cohort(
-                RAW,
-                seed=params.seed,
-                patients_per_group=data.phantom.patients_per_group,
-                slices=data.phantom.slices,
-                size=data.phantom.size,
-            )
+            with atomic_folder(RAW) as partial:
+                write_cohort(
+                    partial,
+                    seed=params.seed,
+                    patients_per_group=data.phantom.patients_per_group,
+                    slices=data.phantom.slices,
+                    phases=data.phases,
+                    size=data.phantom.size,
+                    progress=lambda patients: tqdm(patients, desc="drawing", unit="patient"),
+                )
         case "sunnybrook" if data.mirror:
             sunnybrook.bring(sunnybrook.mirror_sources(data.mirror, main_checkout()), RAW)
         case "sunnybrook":
             sunnybrook.bring(sunnybrook.official_sources(), RAW)
         case "folder":
             key = deidentify.pseudonym_key(main_checkout())
-            deidentify.pack_folder(main_checkout() / data.folder, RAW, key, data.strict)
+            with atomic_folder(RAW) as partial:
+                deidentify.pack_folder(main_checkout() / data.folder, partial, key, data.strict)
 
 
 if __name__ == "__main__":

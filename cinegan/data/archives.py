@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,7 +16,17 @@ from cinegan.errors import CineganError
 # No member of a cine study comes near this; a zip bomb does.
 LARGEST_MEMBER = 512 * 2**20
 
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def archives_in(folder: Path) -> list[Path]:
@@ -41,7 +54,9 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except UNREADABLE as error:
+    except (*UNREADABLE, OSError) as error:
+        if _is_of_the_system(error):
+            raise
         raise CineganError(
             f"{path}: not a whole zip archive ({error}); delete it and run `dvc repro -f download`"
         ) from None
@@ -69,5 +84,12 @@ def read_member(archive: zipfile.ZipFile, member: str) -> bytes:
         raise ValueError(f"larger than {LARGEST_MEMBER // 2**20} MiB")
     try:
         return archive.read(member)
-    except UNREADABLE as error:
+    except (*UNREADABLE, OSError) as error:
+        if _is_of_the_system(error):
+            raise
         raise ValueError(f"damaged in the archive ({error})") from None
+
+
+def _is_of_the_system(error: Exception) -> bool:
+    """Whether the system refused, rather than bz2 the data or `seek` a place before the start."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)

@@ -59,7 +59,13 @@ class PatientCycles:
 
 
 def write_cohort(folder: Path, patients: Iterable[PatientCycles]) -> None:
-    """Write patients as they come; the folder appears whole or not at all."""
+    """Write patients as they come; the folder appears whole or not at all.
+
+    Raises
+    ------
+    CineganError
+        If no patient comes.
+    """
     rows: list[dict[str, Any]] = []
     windows: dict[str, tuple[float, float]] = {}
     contours: dict[str, list[dict[str, Any]]] = {}
@@ -77,6 +83,8 @@ def write_cohort(folder: Path, patients: Iterable[PatientCycles]) -> None:
                 }
                 for c in cycles.contours
             ]
+        if not rows:
+            raise CineganError(f"{folder}: not one patient has cycles with readable pixels")
         pd.DataFrame(rows).to_csv(partial / INDEX, index=False, lineterminator="\n")
         intensity.write_windows(partial, windows)
         (partial / CONTOURS).write_text(json.dumps(contours, separators=(",", ":")) + "\n")
@@ -94,7 +102,9 @@ class Cohort:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.index = pd.read_csv(folder / INDEX, dtype={"patient": str})
+            self.index = pd.read_csv(  # a patient may be called NA
+                folder / INDEX, dtype={"patient": str}, keep_default_na=False, na_values=[""]
+            )
         except (FileNotFoundError, pd.errors.EmptyDataError):
             raise CineganError(
                 f"{folder}: no {INDEX} here; `dvc repro` makes the cycles first"

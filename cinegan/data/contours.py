@@ -12,7 +12,12 @@ from skimage.measure import centroid
 
 from cinegan.data.archives import files_of, open_archive, read_member
 
-KINDS = {"icontour": "endo", "ocontour": "epi", "p1contour": "papillary1", "p2contour": "papillary2"}
+KINDS = {
+    "icontour": "endo",
+    "ocontour": "epi",
+    "p1contour": "papillary1",
+    "p2contour": "papillary2",
+}
 
 # SCD_ManualContours/SC-HF-I-01/contours-manual/IRCCI-expert/IM-0001-0048-icontour-manual.txt
 _NAME = re.compile(r"([^/]+)/contours-manual/.*/IM-\d+-(\d+)-(icontour|ocontour|p[12]contour)-")
@@ -79,6 +84,6 @@ def _parse(content: bytes) -> np.ndarray:
         points = points.astype(float)
     except (UnicodeDecodeError, ValueError):
         raise ValueError("not a list of x y pairs") from None
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
         raise ValueError("not a contour of three or more x y pairs")
     return points

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -55,9 +57,9 @@ class _Report:
         self.strict = strict
         self.unreadable: dict[str, str] = {}
         self.left_out: list[LeftOut] = []
-        self.without_short_axis: list[str] = []
+        self.patients_left_out: dict[str, str] = {}
         self.resampled: list[str] = []
-        self.contours_unplaced = 0
+        self.contours_read = 0
 
     def cannot_read(self, what: str, why: str) -> None:
         """Count a file that cannot be used; in strict mode, stop."""
@@ -66,15 +68,15 @@ class _Report:
         self.unreadable[what] = why
         tqdm.write(f"skipped {what}: {why}")
 
-    def no_short_axis(self, patient: str) -> None:
-        """Count a patient without short-axis cine; in strict mode, stop."""
+    def cannot_use(self, patient: str, why: str) -> None:
+        """Count a patient that makes no cycles; in strict mode, stop."""
         if self.strict:
             raise CineganError(
-                f"patient {patient}: no short-axis cine; add the patient to data.exclude, "
-                "or set data.strict: false"
+                f"patient {patient}: {why}; mend the study, add the patient to data.exclude, or "
+                "set data.strict: false"
             )
-        self.without_short_axis.append(patient)
-        tqdm.write(f"skipped patient {patient}: no short-axis cine")
+        self.patients_left_out[patient] = why
+        tqdm.write(f"skipped patient {patient}: {why}")
 
     def reasons(self) -> str:
         """The commonest reasons why images were left out, in one line."""
@@ -85,26 +87,33 @@ class _Report:
         worst = "; ".join(f"{n} image(s): {why}" for why, n in counts.most_common(3))
         return worst or "there are no DICOM files in the archives"
 
+    def _left_out_by_reason(self) -> Counter[tuple[str, str]]:
+        counts: Counter[tuple[str, str]] = Counter()
+        for item in self.left_out:
+            counts[item.what, item.why] += item.images
+        return counts
+
     def summary(self, converted: cohort.Cohort) -> dict[str, Any]:
         """The record for metrics/convert.json."""
         index = converted.index
         per_split = index.drop_duplicates("patient")["split"].value_counts()
         shapes = {patient: converted.stack(patient).shape for patient in converted.patients}
+        placed = sum(len(converted.contours(p)) for p in converted.patients)
         return {
             "patients": len(converted.patients),
             **{f"patients_{split}": int(per_split.get(split, 0)) for split in SPLITS},
             "slices": len(index),
             "frames": int(sum(shape[0] * shape[-1] for shape in shapes.values())),
-            "contours": sum(len(converted.contours(p)) for p in converted.patients),
-            "contours_unplaced": self.contours_unplaced,
+            "contours": placed,
+            "contours_unplaced": self.contours_read - placed,
             "slices_resampled_in_time": sorted(self.resampled),
             "images_left_out": sum(item.images for item in self.left_out),
             "left_out": [
-                {"what": item.what, "why": item.why, "images": item.images}
-                for item in self.left_out
+                {"what": what, "why": why, "images": images}
+                for (what, why), images in self._left_out_by_reason().items()
             ],
             "unreadable": dict(sorted(self.unreadable.items())),
-            "patients_without_short_axis": self.without_short_axis,
+            "patients_left_out": self.patients_left_out,
         }
 
 
@@ -118,6 +127,7 @@ def _scan(raw: Path, report: _Report) -> tuple[list[Frame], list[contours.Contou
             if any("/contours-manual/" in member for member in members):
                 found, unreadable = contours.read_contours(path)
                 traced += found
+                report.contours_read += len(found)
                 for what, why in unreadable.items():
                     report.cannot_read(what, why)
                 continue
@@ -137,7 +147,8 @@ def _stacks_of(
     """Short-axis stack of each patient as (slice number, slice), less what is excluded by hand."""
     by_patient: dict[str, list[Frame]] = defaultdict(list)
     for frame in images:
-        by_patient[frame.header.patient_id or frame.series_name.split("/")[0]].append(frame)
+        identity = frame.header.patient_id or frame.series_name.split("/")[0]
+        by_patient[_file_name(identity)].append(frame)
     unknown = {item.partition(":")[0] for item in exclude} - set(by_patient)
     if unknown:
         raise CineganError(
@@ -151,20 +162,37 @@ def _stacks_of(
             continue
         stack, left_out = short_axis_stack(frames)
         report.left_out += left_out
+        _refuse_unknown_slices(patient, len(stack), exclude)
         kept = []
         for number, cine in enumerate(stack):
             if f"{patient}:{number}" in exclude:
                 what = f"{patient}:{number}"
-                report.left_out.append(
-                    LeftOut(what, "excluded by data.exclude", len(cine.frames))
-                )
+                report.left_out.append(LeftOut(what, "excluded by data.exclude", len(cine.frames)))
             else:
                 kept.append((number, cine))
         if kept:
             stacks[patient] = kept
-        else:
-            report.no_short_axis(patient)
+        elif not stack:
+            report.cannot_use(patient, "no short-axis cine")
     return stacks
+
+
+def _file_name(identity: str) -> str:
+    """A patient's name as a file can bear it; one that has to change stays distinct by a hash."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", identity)
+    if plain == identity and not plain.startswith("."):
+        return plain
+    return f"{plain.lstrip('.')}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+
+
+def _refuse_unknown_slices(patient: str, slices: int, exclude: list[str]) -> None:
+    for item in exclude:
+        name, _, number = item.partition(":")
+        if name == patient and number and int(number) >= slices:
+            raise CineganError(
+                f"params.yaml: data.exclude: no slice {number} of patient {patient}; there are "
+                f"{slices}, counted from 0"
+            )
 
 
 def _read_patients(
@@ -184,42 +212,40 @@ def _read_patients(
         archives = {p.name: opened.enter_context(open_archive(p)) for p in archives_in(raw)}
         for patient, stack in tqdm(stacks.items(), desc="writing cycles", unit="patient"):
             known = table.get(patient, sunnybrook.Patient("", ""))
-            cycles: list[np.ndarray] = []
-            rows: list[dict[str, Any]] = []
-            kept: list[CineSlice] = []
-            for number, cine in stack:
-                read = _read_slice(archives, cine, options.phases, f"{patient}:{number}", report)
-                if read is None:
-                    continue
-                cycle, used = read
-                cycles.append(cycle)
-                kept.append(used)
-                rows.append(
-                    {
-                        "patient": patient,
-                        "original_id": known.original_id,
-                        "pathology": known.pathology,
-                        "split": splits[patient],
-                        "slice": number,
-                        **_row_of(used, len(rows)),
-                    }
+            who = {
+                "patient": patient,
+                "original_id": known.original_id,
+                "pathology": known.pathology,
+                "split": splits[patient],
+            }
+            numbered = [
+                (number, *read)
+                for number, cine in stack
+                if (
+                    read := _read_slice(
+                        archives, cine, options.phases, f"{patient}:{number}", report
+                    )
                 )
-            if not cycles:
-                raise CineganError(
-                    f"patient {patient}: not one slice with readable pixels; mend the study or "
-                    "add the patient to data.exclude"
-                )
-            placed, unplaced = _place(by_original.get(known.original_id, []), kept, options.phases)
-            report.contours_unplaced += unplaced
-            yield PatientCycles(patient, np.stack(cycles), rows, placed)
+            ]
+            if not numbered:
+                report.cannot_use(patient, "not one slice with readable pixels")
+                continue
+            rows = [
+                {**who, "slice": number, **_row_of(used, row)}
+                for row, (number, _, used) in enumerate(numbered)
+            ]
+            kept = [used for _, _, used in numbered]
+            placed = _place(by_original.get(known.original_id, []), kept, options.phases)
+            yield PatientCycles(patient, np.stack([c for _, c, _ in numbered]), rows, placed)
 
 
 def _read_slice(
     archives: dict[str, Any], cine: CineSlice, phases: int, name: str, report: _Report
 ) -> tuple[np.ndarray, CineSlice] | None:
     """Read one slice's cycle, (H, W, phases), and the frames it came from."""
-    images, used = [], []
-    for frame in cine.frames:
+    images, used, times = [], [], []
+    all_times, period = phase_times(cine.frames)  # an unreadable phase does not shift the others
+    for frame, time in zip(cine.frames, all_times, strict=True):
         try:
             pixels = dicom.read_pixels(read_member(archives[frame.archive], frame.member))
             if pixels.shape != frame.header.shape:
@@ -229,13 +255,16 @@ def _read_slice(
         else:
             images.append(pixels)
             used.append(frame)
+            times.append(time)
     if len(images) < phases / 2:
         report.left_out += [LeftOut(name, "too few readable phases", len(cine.frames))]
         return None
     if len(images) != phases:
         report.resampled.append(name)
-    used_slice = CineSlice(cine.position_mm, tuple(used))
-    return resample_phases(np.stack(images, -1), *phase_times(used_slice.frames), phases), used_slice
+    cycle = resample_phases(
+        np.stack(images, -1), np.array(times), period, phases, first_ms=all_times[0]
+    )
+    return cycle, CineSlice(cine.position_mm, tuple(used))
 
 
 def _row_of(cine: CineSlice, row: int) -> dict[str, Any]:
@@ -258,20 +287,21 @@ def _row_of(cine: CineSlice, row: int) -> dict[str, Any]:
 
 def _place(
     traced: list[contours.Contour], stack: list[CineSlice], phases: int
-) -> tuple[list[PlacedContour], int]:
-    """Find each contour's place in the stack by InstanceNumber; count those without one."""
+) -> list[PlacedContour]:
+    """Find each contour's place in the stack by InstanceNumber; leave out those without one."""
+    sizes = Counter(cine.frames[0].series for cine in stack)
     places = {
         frame.header.instance_number: (row, phase)
-        for row, cine in enumerate(stack)
+        # Numbers repeat in another series: the largest, which experts drew on, has the last word.
+        for row, cine in sorted(enumerate(stack), key=lambda rc: sizes[rc[1].frames[0].series])
         if len(cine.frames) == phases  # a resampled phase is no longer the one drawn on
         for phase, frame in enumerate(cine.frames)
     }
-    placed = [
+    return [
         PlacedContour(*places[c.instance_number], c.kind, c.points_px)
         for c in traced
         if c.instance_number in places
     ]
-    return placed, len(traced) - len(placed)
 
 
 def _numbers(values: Iterable[float | None]) -> str:

@@ -91,7 +91,11 @@ def short_axis_stack(frames: Iterable[Frame]) -> tuple[list[CineSlice], list[Lef
 
 
 def resample_phases(
-    frames_hwt: np.ndarray, times_ms: np.ndarray, period_ms: float, phases: int
+    frames_hwt: np.ndarray,
+    times_ms: np.ndarray,
+    period_ms: float,
+    phases: int,
+    first_ms: float | None = None,
 ) -> np.ndarray:
     """Bring a cycle to `phases` equally spaced phases by a periodic cubic spline in time.
 
@@ -100,6 +104,8 @@ def resample_phases(
     frames_hwt : (H, W, K)
     times_ms : (K,) float64
         Increasing, spanning less than `period_ms`.
+    first_ms : float or None
+        Time of the first phase wanted; None: that of the first one given.
 
     Returns
     -------
@@ -110,7 +116,8 @@ def resample_phases(
     closed = np.concatenate([frames_hwt, frames_hwt[..., :1]], axis=-1).astype(np.float64)
     times = np.append(times_ms, times_ms[0] + period_ms)
     spline = CubicSpline(times, closed, axis=-1, bc_type="periodic")
-    return spline(times_ms[0] + np.arange(phases) * period_ms / phases).astype(np.float32)
+    first = times_ms[0] if first_ms is None else first_ms
+    return spline(first + np.arange(phases) * period_ms / phases).astype(np.float32)
 
 
 def phase_times(frames: tuple[Frame, ...]) -> tuple[np.ndarray, float]:
@@ -174,13 +181,15 @@ def _cine_slices(group: list[Frame]) -> tuple[list[CineSlice], list[LeftOut]]:
     normal = normal if normal @ BASE_TO_APEX >= 0 else -normal
     by_series: dict[tuple[str, str, int], list[CineSlice]] = defaultdict(list)
     left_out: list[LeftOut] = []
-    for position, frames in _by_position(group, normal):
+    for frames in _by_position(group, normal):
         for series in dict.fromkeys(f.series for f in frames):
             phases, doubles = _in_time([f for f in frames if f.series == series])
             left_out += _summarise(doubles, "the same phase again")
             if len(phases) < FEWEST_PHASES:
                 left_out += _summarise(phases, f"only {len(phases)} phase(s) at this position")
             else:
+                # Its own place: the group may have begun with another series, up to 1 mm off.
+                position = float(phases[0].header.position_mm @ normal)
                 by_series[series].append(CineSlice(position, tuple(phases)))
     if not by_series:
         return [], left_out
@@ -195,8 +204,8 @@ def _cine_slices(group: list[Frame]) -> tuple[list[CineSlice], list[LeftOut]]:
     return sorted(stack, key=lambda s: s.position_mm), left_out
 
 
-def _by_position(group: list[Frame], normal: np.ndarray) -> list[tuple[float, list[Frame]]]:
-    """Cluster images along the normal: (position in mm, images)."""
+def _by_position(group: list[Frame], normal: np.ndarray) -> list[list[Frame]]:
+    """Cluster images along the normal, in the order of their positions."""
     placed = sorted(
         ((float(frame.header.position_mm @ normal), frame) for frame in group), key=lambda p: p[0]
     )
@@ -206,7 +215,7 @@ def _by_position(group: list[Frame], normal: np.ndarray) -> list[tuple[float, li
             clusters[-1].append((position, frame))
         else:
             clusters.append([(position, frame)])
-    return [(cluster[0][0], [frame for _, frame in cluster]) for cluster in clusters]
+    return [[frame for _, frame in cluster] for cluster in clusters]
 
 
 def _in_time(frames: list[Frame]) -> tuple[list[Frame], list[Frame]]:
@@ -215,11 +224,13 @@ def _in_time(frames: list[Frame]) -> tuple[list[Frame], list[Frame]]:
 
     def time_of(frame: Frame) -> float:
         header = frame.header
-        return float(header.trigger_ms if timed and header.trigger_ms is not None
-                     else header.instance_number)
+        return float(
+            header.trigger_ms if timed and header.trigger_ms is not None else header.instance_number
+        )
 
     ordered = sorted(frames, key=lambda f: (time_of(f), f.header.instance_number, f.member))
-    phases, doubles = [], []
+    phases: list[Frame] = []
+    doubles: list[Frame] = []
     for frame in ordered:
         (doubles if phases and time_of(phases[-1]) == time_of(frame) else phases).append(frame)
     return phases, doubles

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
 import pydicom
@@ -37,8 +37,8 @@ ImagePositionPatient ImageOrientationPatient TemporalPositionIdentifier
 NumberOfTemporalPositions TemporalResolution SliceLocation SamplesPerPixel
 PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit
 PixelRepresentation SmallestImagePixelValue LargestImagePixelValue PixelPaddingValue WindowCenter
-WindowWidth RescaleIntercept RescaleSlope RescaleType LossyImageCompression PixelData Manufacturer
-""".split()
+WindowWidth RescaleIntercept RescaleSlope RescaleType LossyImageCompression PixelData
+""".split()  # noqa: SIM905
 
 # Replaced by a pseudonym of the same kind, so that what belonged together still does.
 UIDS = ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"]
@@ -62,38 +62,75 @@ def pack_folder(source: Path, folder: Path, key: bytes, strict: bool) -> dict[st
         raise CineganError(f"data.folder: {source} is not a folder; name the one with your DICOM")
     files = [p for p in sorted(source.rglob("*")) if p.is_file() and not p.name.startswith(".")]
     left_out: dict[str, str] = {}
-    packed: dict[str, list[tuple[str, Path]]] = {}
+
+    def leave_out(path: Path, error: Exception) -> None:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        if strict:
+            raise CineganError(f"{path}: {why}; remove it, or set data.strict: false") from None
+        left_out[path.relative_to(source).as_posix()] = why
+
+    members: dict[str, list[tuple[str, Path]]] = {}
     for path in tqdm(files, desc="reading headers", unit="file"):
+        content = path.read_bytes()
         try:
-            patient, member = _place(path.read_bytes(), key)
-        except ValueError as error:
-            left_out[path.relative_to(source).as_posix()] = str(error)
-            if strict:
-                raise CineganError(
-                    f"{path}: {error}; remove it, or set data.strict: false"
-                ) from None
+            patient, name = _place(content, key)
+        except Exception as error:  # pydicom raises many kinds on damaged values
+            leave_out(path, error)
         else:
-            packed.setdefault(patient, []).append((member, path))
+            members.setdefault(patient, []).append((name, path))
+    packed = 0
+    for patient in tqdm(sorted(members), desc="packing", unit="patient"):
+        archive = folder / f"{patient}.zip"
+        with atomic_file(archive) as partial, zipfile.ZipFile(partial, "w") as zipped:
+            done: set[str] = set()
+            for name, path in sorted(members[patient]):
+                content = path.read_bytes()
+                try:
+                    if name in done:
+                        raise ValueError("the same image again")
+                    clean = dicom_writer.encode(deidentified(content, key))
+                except Exception as error:
+                    leave_out(path, error)
+                else:
+                    add_to_zip(zipped, f"{patient}/{name}", clean)
+                    done.add(name)
+        packed += len(done)
+        if not done:
+            archive.unlink()
     if not packed:
-        raise CineganError(f"data.folder: {source} holds no MR images; put your DICOM files there")
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.iterdir():
-        stale.unlink()
-    for patient, members in tqdm(sorted(packed.items()), desc="packing", unit="patient"):
-        with atomic_file(folder / f"{patient}.zip") as partial, zipfile.ZipFile(partial, "w") as z:
-            for name, content in _cleaned(members, key):
-                add_to_zip(z, f"{patient}/{name}", content)
+        raise CineganError(
+            f"data.folder: {source} holds no MR images{_commonest(left_out)}; put your DICOM "
+            "files there"
+        )
     return left_out
 
 
+def _commonest(left_out: dict[str, str]) -> str:
+    """Why most files were left out, in brackets; nothing where there were none."""
+    counts = Counter(left_out.values()).most_common(1)
+    return f" ({counts[0][1]} file(s): {counts[0][0]})" if counts else ""
+
+
 def pseudonym_key(checkout: Path) -> bytes:
-    """The secret behind the pseudonyms: made once, kept in the main checkout, never shared."""
+    """The secret behind the pseudonyms: made once, kept in the main checkout, never shared.
+
+    Raises
+    ------
+    CineganError
+        If the file that holds it holds something else.
+    """
     path = checkout / KEY_FILE
     if not path.exists():
         with atomic_file(path) as partial:
             partial.write_text(secrets.token_hex(32))
             partial.chmod(0o600)
-    return bytes.fromhex(path.read_text())
+    try:
+        return bytes.fromhex(path.read_text())
+    except ValueError:
+        raise CineganError(
+            f"{path}: not a key of hexadecimal digits; restore it, or delete it to name all "
+            "patients anew"
+        ) from None
 
 
 def deidentified(content: bytes, key: bytes) -> pydicom.Dataset:
@@ -151,11 +188,6 @@ def _identity(ds: pydicom.Dataset) -> str:
     if not identity:
         raise ValueError("no PatientID and no StudyInstanceUID: whose image is it?")
     return identity
-
-
-def _cleaned(members: list[tuple[str, Path]], key: bytes) -> Iterator[tuple[str, bytes]]:
-    for name, path in sorted(members):
-        yield name, dicom_writer.encode(deidentified(path.read_bytes(), key))
 
 
 def _uid(uid: str, key: bytes) -> UID:

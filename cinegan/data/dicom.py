@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
 # Conforming identifiers are not asked of others' data: published cohorts were anonymised by hand.
-warnings.filterwarnings("ignore", module=r"pydicom\.valuerep")
+warnings.filterwarnings("ignore", module=r"pydicom\.")
+
+_Absent = TypeVar("_Absent", float, None)
 
 _HEADER_TAGS = [
     "SOPClassUID",
@@ -80,7 +82,7 @@ def read_header(content: bytes) -> Header:
     ds = parse(content, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
     try:
         return _header_of(ds)
-    except (AttributeError, TypeError, ValueError, OverflowError, KeyError) as error:
+    except Exception as error:  # pydicom converts values as they are asked for
         raise ValueError(f"unusable header ({_first_line(error)})") from None
 
 
@@ -101,7 +103,7 @@ def read_pixels(content: bytes) -> np.ndarray:
         raise ValueError(f"pixel data cannot be decoded ({_first_line(error)})") from None
     if pixels.ndim != 2:
         raise ValueError(f"pixel data of shape {pixels.shape}, not one grey image")
-    slope, intercept = float(ds.get("RescaleSlope", 1)), float(ds.get("RescaleIntercept", 0))
+    slope, intercept = _number(ds, "RescaleSlope", 1.0), _number(ds, "RescaleIntercept", 0.0)
     if (slope, intercept) != (1.0, 0.0):
         return (pixels * slope + intercept).astype(np.float32)
     return pixels
@@ -146,12 +148,11 @@ def _header_of(ds: pydicom.Dataset) -> Header:
     shape = int(ds.Rows), int(ds.Columns)
     if not all(8 <= side <= 4096 for side in shape):
         raise ValueError(f"{shape[0]} x {shape[1]} pixels is no plausible frame")
-    trigger = ds.get("TriggerTime")
     return Header(
         patient_id=str(ds.get("PatientID", "")).strip(),
         series_number=int(ds.get("SeriesNumber") or 0),
         instance_number=int(ds.get("InstanceNumber") or 0),
-        trigger_ms=None if trigger in (None, "") else float(trigger),
+        trigger_ms=_number(ds, "TriggerTime", None),
         position_mm=position,
         row_direction=directions[0],
         column_direction=directions[1],
@@ -159,6 +160,18 @@ def _header_of(ds: pydicom.Dataset) -> Header:
         thickness_mm=float(ds.get("SliceThickness") or 0),
         shape=shape,
     )
+
+
+def _number(ds: pydicom.Dataset, keyword: str, absent: _Absent) -> float | _Absent:
+    """Read the finite number of an element; `absent` where it is missing or empty."""
+    try:
+        value = ds.get(keyword)
+        number = absent if value in (None, "") else float(value)
+    except Exception as error:  # pydicom converts at this moment
+        raise ValueError(f"{keyword} is not a number ({_first_line(error)})") from None
+    if number is not None and not np.isfinite(number):
+        raise ValueError(f"{keyword} is not a number ({number})")
+    return number
 
 
 def _first_line(error: Exception) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Iterable
 
 from cinegan.errors import CineganError
 
 SPLITS = ("train", "val", "test")
+
+CIRCLE = 2**64
+STEP = math.isqrt(2 * CIRCLE**2)  # the square root of 2, in parts of the circle
 
 
 def place(patient: str, seed: int) -> float:
@@ -20,10 +22,11 @@ def place(patient: str, seed: int) -> float:
     far apart, and every run of patients (so every pathology group) spreads evenly over the splits.
     A name without a number is hashed as it is.
     """
-    stem, number = re.fullmatch(r"(.*?)(\d*)", patient).groups()  # type: ignore[union-attr]
+    stem = patient.rstrip("0123456789")
     digest = hashlib.sha256(f"{seed}/{stem}".encode()).digest()
-    start = int.from_bytes(digest[:8], "big") / 2**64
-    return (start + int(number or 0) * math.sqrt(2)) % 1.0
+    start = int.from_bytes(digest[:8], "big")
+    # In whole parts of the circle: a float would lose the step of a long number.
+    return ((start + int(patient[len(stem) :] or 0) * STEP) % CIRCLE >> 11) / 2**53
 
 
 def split_patients(patients: Iterable[str], seed: int, val: float, test: float) -> dict[str, str]:

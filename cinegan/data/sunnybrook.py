@@ -7,6 +7,7 @@ MIDAS Journal, hdl.handle.net/10380/3070. CC0 1.0.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,8 @@ def mirror_sources(mirror: str, base: Path) -> dict[str, Source]:
                 f"data.mirror: {address}{SUMS} not found; a mirror is a directory or base URL "
                 "that holds the archives and their SHA256SUMS"
             ) from None
+        except UnicodeDecodeError:
+            raise CineganError(f"data.mirror: {address}{SUMS}: not a text file") from None
     return {name: Source(address + name, digest) for name, digest in _parse_sums(sums, address)}
 
 
@@ -166,7 +169,7 @@ def _parse_sums(text: str, where: str) -> list[tuple[str, str]]:
         name = name.strip().removeprefix("*")
         if not line.strip():
             continue
-        if len(digest) != 64 or not name or "/" in name or name.startswith("."):
+        if not (re.fullmatch(r"[0-9A-Fa-f]{64}", digest) and re.fullmatch(r"[^./][^/]*", name)):
             raise CineganError(f"{where}{SUMS}: not a SHA-256 and a plain file name: {line!r}")
         pairs.append((name, digest.lower()))
     if not pairs:
@@ -230,4 +233,5 @@ def _cause(error: Exception) -> str:
     """The innermost reason, which says more than the layers around it."""
     while error.__context__ is not None and isinstance(error.__context__, Exception):
         error = error.__context__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.partition(" for url: ")[0][:160]

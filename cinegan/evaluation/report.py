@@ -132,8 +132,9 @@ def frechet_report(
         - `n_train_patients`, `n_test_patients`;
         - `n_compared`: cycles drawn from each set for every distance, None if for none;
         - `n_descriptors`: dimension of the features;
-        - `F_caution`: only where `n_compared` does not exceed `n_descriptors`: covariances are
-          singular then, and the distances mean something beside their floor only.
+
+        Where `n_compared` does not exceed `n_descriptors`, covariances are singular, and the
+        distances mean something beside their floor only.
 
         A distance or ratio that cannot be computed is None, and `<key>_reason` tells why.
     """
@@ -161,11 +162,6 @@ def frechet_report(
     for split in ("train", "test"):
         report[f"n_{split}_patients"] = len(set(_of(patients, split)))
     report |= {"n_compared": compared, "n_descriptors": dimension}
-    if compared is not None and compared <= dimension:
-        report[f"{name}_caution"] = (
-            f"{compared} cycles for {dimension} descriptors: covariances are singular, "
-            "read the distances beside their floor only"
-        )
     return report
 
 

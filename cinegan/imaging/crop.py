@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from skimage.transform import resize
 from tqdm import tqdm
 
@@ -86,10 +87,17 @@ def cut(stack: np.ndarray, box: Box) -> np.ndarray:
     return stack[:, rows][:, :, columns]
 
 
-def crop_cohort(cycles: Path, folder: Path, options: Crop) -> dict[str, Any]:
-    """Crop every patient's cycles to `folder`; return how well the boxes hold the ventricles.
+def crop_cohort(cycles: Path, folder: Path, options: Crop) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Crop every patient's cycles to `folder` and judge how well the boxes hold the ventricles.
 
     Expert contours only judge: they have no say in where a box goes.
+
+    Returns
+    -------
+    report : dict
+        Over the cohort; None where there are no contours.
+    verdicts : DataFrame
+        One row per patient: box, confidence, and the same figures.
 
     Raises
     ------
@@ -106,7 +114,7 @@ def crop_cohort(cycles: Path, folder: Path, options: Crop) -> dict[str, Any]:
     verdicts: dict[str, dict[str, Any]] = {}
     write_cohort(folder, _crop_patients(cohort, options, verdicts))
     judged = [v for v in verdicts.values() if v["contours"]]
-    return {
+    report = {
         "patients": len(verdicts),
         "by_hand": sum(v["by_hand"] for v in verdicts.values()),
         "box_mm": options.box_mm,
@@ -117,8 +125,8 @@ def crop_cohort(cycles: Path, folder: Path, options: Crop) -> dict[str, Any]:
         "left_ventricle_miss_mm_worst": _worst(judged, "left_ventricle_miss_mm"),
         "left_ventricle_miss_mm_original_box": _mean(judged, "original_box_miss_mm"),
         "left_ventricle_miss_mm_original_box_worst": _worst(judged, "original_box_miss_mm"),
-        "by_patient": verdicts,
     }
+    return report, pd.DataFrame.from_dict(verdicts, orient="index").rename_axis("patient")
 
 
 def _crop_patients(
@@ -135,7 +143,7 @@ def _crop_patients(
         traced = cohort.contours(patient)
         found = heart.left_ventricle if by_hand is None else centre
         verdicts[patient] = {
-            "box": [box.top, box.left, box.height, box.width],
+            **_columns_of(box, options.size),
             "by_hand": by_hand is not None,
             "confidence": heart.confidence,
             **_judge(found, box, traced, (stack.shape[1], stack.shape[2]), spacing),
@@ -182,7 +190,10 @@ def _judge(
 ) -> dict[str, Any]:
     """Hold a box against expert contours, beside the original's fixed box."""
     walls = [c.points_px for c in traced if c.kind in ("endo", "epi")]
-    pools = [c.points_px for c in traced if c.kind == "endo"]
+    # One that lies outside the frame, or around no pixel, has no centre.
+    pools = [
+        c.points_px for c in traced if c.kind == "endo" and contours.mask(c.points_px, shape).any()
+    ]
     fixed = original_box(shape)
     if not pools:
         return {"contours": 0}

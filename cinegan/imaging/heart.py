@@ -53,17 +53,20 @@ def find_heart(stack: np.ndarray, spacing_mm: tuple[float, float]) -> Heart:
     scale = np.array(spacing_mm) / WORKING_SPACING_MM
     motion, blood = _motion_and_blood(stack, scale)
     score = _ring_score(motion, blood) * _central_prior(motion.shape)
+    best = float(score.max())
+    if best <= 0:  # nothing beats: the middle is the best guess
+        middle = (np.array(stack.shape[1:3]) - 1) / 2
+        return Heart(left_ventricle=middle, middle=middle, confidence=0.0)
     peak = np.array(np.unravel_index(np.argmax(score), score.shape), dtype=float)
     near = _distance_mm(motion.shape, peak)
     elsewhere = score[near > HEART_RADIUS_MM]
     rival = max(float(elsewhere.max()), 0.0) if elsewhere.size else 0.0
-    best = float(score.max())
     weights = motion * (near < HEART_RADIUS_MM)
     centroid = np.array([np.average(axis, weights=weights) for axis in np.indices(motion.shape)])
     return Heart(
         left_ventricle=(peak + 0.5) / scale - 0.5,
         middle=((peak + centroid) / 2 + 0.5) / scale - 0.5,
-        confidence=round(1.0 - rival / best, 3) if best > 0 else 0.0,
+        confidence=round(1.0 - rival / best, 3),
     )
 
 
@@ -79,7 +82,8 @@ def _motion_and_blood(stack: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray,
     brightness = np.stack([gaussian_filter(mean, sigma) for mean in np.abs(spectrum[..., 0])])
     harmonic = np.stack([gaussian_filter(first, sigma) for first in np.abs(spectrum[..., 1])])
     floor = 0.25 * np.percentile(brightness, 90)
-    return np.median(harmonic / (brightness + floor), axis=0), np.median(brightness, axis=0)
+    relative = harmonic / np.maximum(brightness + floor, 1e-6)
+    return np.median(relative, axis=0), np.median(brightness, axis=0)
 
 
 def _ring_score(motion: np.ndarray, blood: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from cinegan.params import Fraction, Strict
 
-# Loaded at first use: params.yaml is checked against this file without waiting for a backend.
+# Loaded at first use (as our layers are): params.yaml is checked against this file without waiting
+# for a backend.
 keras: Any = lazy_loader.load("keras")
 
 FIRST_SIDE = 8
@@ -61,21 +62,26 @@ def generator(options: Network, size: int, phases: int) -> Any:
 
 def discriminator(options: Network, size: int, phases: int) -> Any:
     """Cycles (n, size, size, phases) to logits (n, 1), float32; positive means real."""
+    from cinegan.models import layers
+
     cycles = keras.Input((size, size, phases), name="cycles")
     x = cycles
     for i, filters in enumerate(options.discriminator):
-        x = keras.layers.Conv2D(filters, KERNEL, 2, "same", name=f"conv_{i}")(x)
-        x = keras.layers.LeakyReLU(options.leak)(x)
-        x = keras.layers.Dropout(options.dropout, name=f"dropout_{i}")(x)
+        # Many channels on a small image: the same convolution is faster as a matrix product.
+        convolution = layers.PatchConv2D if filters >= 512 else keras.layers.Conv2D
+        x = convolution(filters, KERNEL, 2, "same", name=f"conv_{i}")(x)
+        x = layers.LeakyDropout(options.leak, options.dropout, name=f"dropout_{i}")(x)
     x = keras.layers.Flatten()(x)  # (n, (size / 2**blocks)**2 * filters)
     logits = keras.layers.Dense(1, dtype="float32", name="logit")(x)
     return keras.Model(cycles, logits, name="discriminator")
 
 
 def _deconvolution(filters: int, stride: int, name: str) -> Any:
-    return keras.layers.Conv2DTranspose(
-        filters, KERNEL, stride, "same", use_bias=False, name=name
-    )
+    from cinegan.models import layers
+
+    # At stride 1 the image is hardly larger than the kernel: the same function by its transform.
+    kind = layers.FourierConv2DTranspose if stride == 1 else keras.layers.Conv2DTranspose
+    return kind(filters, KERNEL, stride, "same", use_bias=False, name=name)
 
 
 def _normalised(x: Any, leak: float, name: str) -> Any:

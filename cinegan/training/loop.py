@@ -23,7 +23,12 @@ from cinegan.params import Budget, Model
 from cinegan.sampling import draw_cycles
 from cinegan.tracking import WEIGHTS_TAG, Run
 from cinegan.training.checkpoint import checkpoint_folder, load_state, save_state
-from cinegan.training.networks import build_discriminator, build_generator, save_networks
+from cinegan.training.networks import (
+    build_discriminator,
+    build_generator,
+    save_networks,
+    settle_statistics,
+)
 from cinegan.training.runtime import configure, set_seed
 from cinegan.training.schedule import Schedule
 from cinegan.training.step import METRICS, TrainingStep
@@ -83,6 +88,7 @@ def train(
     work = checkpoint_folder(main_checkout(), name, record)
     history = _train(step, schedule, work, seed, name, run)
 
+    settle_statistics(step.average, seed)
     with atomic_folder(folder) as partial:
         save_networks(partial, record, step.average, step.discriminator)
         shutil.copytree(work / "snapshots", partial / "snapshots")
@@ -152,26 +158,25 @@ def _train(
     with (
         _stop_signals() as stopped,
         tqdm(
-            total=schedule.kimg(schedule.steps),
-            initial=schedule.kimg(first),
+            total=schedule.steps * schedule.batch,
+            initial=first * schedule.batch,
             desc=name,
-            unit="kimg",
-            bar_format="{desc} {percentage:3.0f}% |{bar}| {n:.2f}/{total:.2f} kimg"
-            " [{elapsed} gone, {remaining} left{postfix}]",
+            unit="img",
+            unit_scale=True,
+            mininterval=1,
         ) as bar,
     ):
         for number in range(first + 1, schedule.steps + 1):
             since_point.append(step())
             if not np.isfinite(since_point[-1]).all():
                 raise CineganError(_diverged(name, number, work))
-            rate = (number - first) * schedule.batch / (time.monotonic() - started)
-            bar.set_postfix_str(f"{rate:.0f} images/s", refresh=False)
-            bar.update(schedule.batch / 1000)
+            bar.update(schedule.batch)
             kimg = schedule.kimg(number)
             if schedule.is_curve_point(number):
                 point = np.mean(since_point, axis=0).tolist()
                 since_point = []
                 history.append([kimg, *point])
+                rate = (number - first) * schedule.batch / (time.monotonic() - started)
                 run.metrics(dict(zip(METRICS, point, strict=True)) | {"images_per_s": rate}, kimg)
             if schedule.is_snapshot(number):
                 run.picture(_snapshot(step.average, work, seed, kimg), "samples", kimg)
@@ -190,6 +195,7 @@ def _train(
 
 def _snapshot(average: Any, work: Path, seed: int, kimg: float) -> np.ndarray:
     """Draw the same few latents as they look now; keep and return the picture."""
+    settle_statistics(average, seed)
     cycles = draw_cycles(average, SNAPSHOT_CYCLES, seed, progress=False)
     grid = figures.magnify(figures.phase_grid(cycles), cycles.shape[1])
     figures.write_png(work / "snapshots" / f"{kimg:09.3f}.png", grid)

@@ -9,6 +9,10 @@ from typing import Any
 from cinegan.errors import CineganError
 from cinegan.files import read_json, write_json
 from cinegan.models import DISCRIMINATOR_WEIGHTS, RECORD, WEIGHTS
+from cinegan.sampling import CHUNK, latents
+
+SETTLING_BATCHES = 8
+SETTLING_LATENTS = 2**32  # far from those of samples
 
 
 def build_generator(record: dict[str, Any]) -> Any:
@@ -21,6 +25,29 @@ def build_discriminator(record: dict[str, Any]) -> Any:
     """Build the discriminator that a record describes, with fresh weights."""
     module, options = _architecture(record)
     return module.discriminator(options, record["size"], record["phases"])
+
+
+def settle_statistics(generator: Any, seed: int) -> None:
+    """Measure the statistics of batch normalisation anew for averaged weights.
+
+    Those gathered in training belong to other weights. Here they become the plain mean over a few
+    batches (Brock et al. 2019, "Large Scale GAN Training", "standing statistics").
+    """
+    import keras
+
+    normalisations = [
+        layer for layer in generator.layers if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    if not normalisations:
+        return
+    usual = [layer.momentum for layer in normalisations]
+    for done in range(SETTLING_BATCHES):
+        for layer in normalisations:
+            layer.momentum = done / (done + 1)
+        first = SETTLING_LATENTS + done * CHUNK
+        generator(latents(seed, first, CHUNK, generator.input_shape[-1]), training=True)
+    for layer, momentum in zip(normalisations, usual, strict=True):
+        layer.momentum = momentum
 
 
 def save_networks(folder: Path, record: dict[str, Any], generator: Any, discriminator: Any) -> None:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import keras
+import tensorflow as tf
 
 
 def configure(threads: int, precision: str = "float32") -> None:
@@ -21,16 +16,19 @@ def configure(threads: int, precision: str = "float32") -> None:
     precision : str
         "bfloat16" (weights stay float32) or "float32".
     """
-    wanted = (threads, 1)
     threading = tf.config.threading
-    current = threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()
-    if current != wanted:
-        threading.set_intra_op_parallelism_threads(threads)
-        threading.set_inter_op_parallelism_threads(1)
+    within, between = threads, min(threads, 2)
+    if (
+        threading.get_intra_op_parallelism_threads() != within
+        or threading.get_inter_op_parallelism_threads() != between
+    ):
+        threading.set_intra_op_parallelism_threads(within)
+        threading.set_inter_op_parallelism_threads(between)
     tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
 
 
 def set_seed(seed: int) -> None:
-    """Make fresh weights a function of the seed."""
+    """Make fresh weights, and the names of layers that are kept with them, a function of the seed."""
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)

@@ -13,7 +13,7 @@ from cinegan.training.losses import discriminator_loss, generator_loss, generato
 from cinegan.training.schedule import ema_decay
 
 METRICS = ("loss_discriminator", "loss_generator", "belief_real", "belief_fake")
-# Streams of random draws; a layer's own stream is the count of those before it plus its place.
+# Streams of random draws; the networks' layers draw from those after these, in order of calls.
 ORDER, LATENT, LAYERS = 0, 1, 2
 EPSILON = 1e-7  # of Adam, Keras' default
 
@@ -24,7 +24,8 @@ class TrainingStep:
     Parameters
     ----------
     generator, discriminator, average : keras.Model
-        `average` has the generator's architecture; it receives the moving average.
+        `average` has the generator's architecture; its weights receive the moving average. Its
+        batch statistics are not those of these weights until `settle_statistics` is called.
     cycles : (n, H, W, T) uint8
         Real cycles as grey levels, all in memory.
     """
@@ -47,12 +48,11 @@ class TrainingStep:
             network.name: Adam([v.value for v in network.trainable_variables], training)
             for network in (generator, discriminator)
         }
-        self._reseeded = [
-            layer.seed_generator
-            for network in (generator, discriminator)
-            for layer in network.layers
-            if hasattr(layer, "seed_generator")
-        ]
+        self._draws = 0
+        for network in (generator, discriminator):
+            for layer in network.layers:
+                if hasattr(layer, "draw"):
+                    layer.draw = self._mask
 
     @property
     def step(self) -> int:
@@ -87,12 +87,12 @@ class TrainingStep:
 
     @tf.function
     def _run(self) -> tf.Tensor:
-        for place, generator in enumerate(self._reseeded):
-            generator.state.assign(self._seed_of(LAYERS + place))
+        self._draws = 0  # counts while the step is traced, so each draw has a stream of its own
         real = self._real_cycles()
         latents = tf.random.stateless_normal(
             (self.training.batch, self.generator.input_shape[-1]),
             tf.cast(self._seed_of(LATENT), tf.int64),
+            alg="philox",
         )
         generator_gradients, discriminator_gradients, metrics = self._gradients(real, latents)
         self._adam[self.generator.name].apply(generator_gradients, self._step)
@@ -109,6 +109,21 @@ class TrainingStep:
                 tf.cast(self._step, tf.uint32),
             ]
         )
+
+    def _mask(self, shape: tuple[int, ...], rate: float) -> tf.Tensor:
+        """Draw a mask, True with probability `rate`, from 16 random bits an element."""
+        count = int(np.prod(shape))
+        words = tf.random.stateless_uniform(
+            (-(-count // 2),),
+            tf.cast(self._seed_of(LAYERS + self._draws), tf.int64),
+            minval=None,
+            maxval=None,
+            dtype=tf.uint32,
+            alg="philox",
+        )
+        self._draws += 1
+        bits = tf.reshape(tf.bitcast(words, tf.int16), (-1,))[:count]
+        return tf.reshape(bits, shape) < tf.constant(round(rate * 2**16) - 2**15, tf.int16)
 
     def _real_cycles(self) -> tf.Tensor:
         """The real cycles of this step, (batch, H, W, T) in [-1, 1]: each once an epoch."""
@@ -151,14 +166,12 @@ class TrainingStep:
         return generator_gradients, discriminator_gradients, tf.stack(metrics)
 
     def _update_average(self) -> None:
-        """Move the average towards the generator; statistics of batch norm are copied."""
+        """Move the average's weights towards the generator's."""
         decay = ema_decay(self.training.ema_decay, tf.cast(self._step, tf.float32))
-        pairs = zip(self.average.variables, self.generator.variables, strict=True)
-        for average, current in pairs:
-            if current.trainable:
-                average.value.assign_sub((1.0 - decay) * (average.value - current.value))
-            elif "seed_generator" not in current.path:
-                average.value.assign(current.value)
+        for average, current in zip(
+            self.average.trainable_variables, self.generator.trainable_variables, strict=True
+        ):
+            average.value.assign_sub((1.0 - decay) * (average.value - current.value))
 
 
 class Adam:

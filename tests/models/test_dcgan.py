@@ -1,0 +1,76 @@
+"""The original's DCGANs: shapes, parameter counts and refusals as tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cinegan.models import dcgan
+
+SMALL = {"latent": 100, "leak": 0.3, "dropout": 0.3}
+DCGAN64 = SMALL | {"generator": [512, 256, 128, 64], "discriminator": [64, 128, 256, 512]}
+DCGAN128 = SMALL | {
+    "generator": [1024, 512, 256, 128, 64],
+    "discriminator": [64, 128, 256, 512, 1024],
+}
+
+
+def weights_of_generator(latent, filters, phases):
+    """Count by hand: dense, 5x5 kernels without bias, four numbers per normalised channel."""
+    first = 64 * filters[0]
+    total = latent * first + 4 * first
+    for a, b in zip(filters, filters[1:], strict=False):
+        total += 25 * a * b + 4 * b
+    return total + 25 * filters[-1] * phases
+
+
+def weights_of_discriminator(filters, phases, side):
+    total, channels = 0, phases
+    for f in filters:
+        total += 25 * channels * f + f
+        channels = f
+    return total + (side // 2 ** len(filters)) ** 2 * channels + 1
+
+
+@pytest.mark.parametrize("options", [DCGAN64, DCGAN128])
+@pytest.mark.parametrize("phases", [1, 3, 20])
+def test_shapes_and_parameter_counts(options, phases):
+    network = dcgan.Network.model_validate(options)
+    side = 64 if options is DCGAN64 else 128
+    generator = dcgan.generator(network, side, phases)
+    discriminator = dcgan.discriminator(network, side, phases)
+    assert generator.output_shape == (None, side, side, phases)
+    assert discriminator.output_shape == (None, 1)
+    assert generator.count_params() == weights_of_generator(100, options["generator"], phases)
+    assert discriminator.count_params() == weights_of_discriminator(
+        options["discriminator"], phases, side
+    )
+
+
+def test_generator_of_dcgan64_has_the_original_layers():
+    generator = dcgan.generator(dcgan.Network.model_validate(DCGAN64), 64, 20)
+    shapes = [tuple(v.shape) for v in generator.trainable_variables if v.name == "kernel"]
+    assert shapes == [
+        (100, 32768),
+        (5, 5, 256, 512),
+        (5, 5, 128, 256),
+        (5, 5, 64, 128),
+        (5, 5, 20, 64),
+    ]
+    assert generator.count_params() == 7_742_464
+
+
+def test_cycles_lie_between_minus_one_and_one():
+    small = dcgan.Network.model_validate(SMALL | {"generator": [8, 8], "discriminator": [4, 4]})
+    made = np.asarray(dcgan.generator(small, 16, 5)(np.random.default_rng(0).normal(size=(4, 100))))
+    assert made.shape == (4, 16, 16, 5)
+    assert np.abs(made).max() <= 1
+    assert made.std() > 0
+
+
+@pytest.mark.parametrize(("filters", "size"), [([64, 32], 16), ([64, 32, 16], 32)])
+def test_size_must_be_what_the_filters_reach(filters, size):
+    network = dcgan.Network.model_validate(SMALL | {"generator": filters, "discriminator": [4]})
+    network.check_size(size)
+    with pytest.raises(ValueError, match=f"{len(filters)} generator filters make {size} pixels"):
+        network.check_size(2 * size)

@@ -1,0 +1,61 @@
+"""Every fast layer computes what the Keras layer it replaces computes, gradients included."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cinegan.models.layers import FourierConv2DTranspose, LeakyDropout, PatchConv2D
+
+
+def outputs_and_gradients(layer, x, upstream):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+        loss = tf.reduce_sum(y * upstream)
+    return [y, *tape.gradient(loss, [x, *(v.value for v in layer.trainable_variables)])]
+
+
+@pytest.mark.parametrize(
+    ("fast", "plain", "options", "side", "channels"),
+    [
+        (FourierConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 1}, 8, 6),
+        (FourierConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 1}, 5, 3),
+        (PatchConv2D, keras.layers.Conv2D, {"strides": 2}, 8, 6),
+        (PatchConv2D, keras.layers.Conv2D, {"strides": 2}, 16, 3),
+        (PatchConv2D, keras.layers.Conv2D, {"strides": 1}, 6, 2),
+    ],
+)
+def test_fast_convolutions_equal_those_of_keras(fast, plain, options, side, channels):
+    bias = fast is PatchConv2D
+    layers = [k(4, 5, padding="same", use_bias=bias, **options) for k in (fast, plain)]
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(3, side, side, channels)), tf.float32)
+    for layer in layers:
+        layer.build(x.shape)
+    layers[1].set_weights(layers[0].get_weights())
+    upstream = tf.constant(rng.normal(size=layers[1](x).shape), tf.float32)
+    ours, theirs = (outputs_and_gradients(layer, x, upstream) for layer in layers)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5 * float(tf.reduce_max(tf.abs(b))))
+
+
+def test_leaky_dropout_is_leaky_relu_at_rest():
+    x = np.linspace(-2, 2, 9, dtype="float32")
+    np.testing.assert_allclose(LeakyDropout(0.3, 0.5)(x), np.where(x > 0, x, 0.3 * x), rtol=1e-6)
+
+
+def test_leaky_dropout_drops_its_share_and_keeps_the_mean():
+    x = np.concatenate([np.ones(50_000), -np.ones(50_000)]).astype("float32")
+    y = np.asarray(LeakyDropout(0.3, 0.3)(x, training=True))
+    assert np.mean(y == 0) == pytest.approx(0.3, abs=0.01)
+    np.testing.assert_allclose(np.unique(y), [-0.3 / 0.7, 0, 1 / 0.7], rtol=1e-6)
+    assert y[:50_000].mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_leaky_dropout_takes_the_mask_it_is_given():
+    layer = LeakyDropout(0.0, 0.5)
+    layer.draw = lambda shape, rate: np.arange(4) < 2
+    np.testing.assert_allclose(layer(np.ones(4, "float32"), training=True), [0, 0, 2, 2])

@@ -1,0 +1,289 @@
+"""The whole pipeline under DVC, once, in a copy of the project; and dvc.yaml held to the code."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from imports import ROOT, closure
+
+from cinegan.params import Params, load_params
+
+STAGES = ["download", "convert", "crop", "train", "sample", "evaluate", "compare"]
+PER_MODEL = {"train", "sample", "evaluate"}
+SMOKE = {
+    ("budget",): "smoke",
+    ("data", "phantom", "patients_per_group"): 1,
+    ("data", "phantom", "slices"): 9,
+    ("data", "phantom", "size"): 128,
+    ("sample", "cycles"): 40,
+}
+
+
+def declared():
+    return yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def body_of(stage):
+    return declared()[stage].get("do", declared()[stage])
+
+
+# dvc.yaml against the code
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_declared_code_is_what_the_stage_imports(stage):
+    files = {path.relative_to(ROOT).as_posix() for path in closure(ROOT / "stages" / f"{stage}.py")}
+    if "cinegan/training/networks.py" in files:  # loads the architecture's file by its name
+        files.add("cinegan/models/${item.architecture}.py")
+        for path in (ROOT / "cinegan" / "models").glob("[!_]*.py"):
+            used = {p.relative_to(ROOT).as_posix() for p in closure(path)}
+            files |= {
+                f for f in used if f != f"cinegan/models/{path.name}" or path.stem == "layers"
+            }
+    assert {dep for dep in body_of(stage)["deps"] if dep.endswith(".py")} == files
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_runs_its_own_script(stage):
+    assert body_of(stage)["cmd"].startswith(f"stages/python stages/{stage}.py")
+    assert ("foreach" in declared()[stage]) == (stage in PER_MODEL)
+
+
+def test_the_library_knows_nothing_of_stages_and_dvc():
+    for path in (ROOT / "cinegan").rglob("*.py"):
+        text = path.read_text()
+        assert not re.search(r"^\s*(from|import) (stages|dvc)\b", text, re.MULTILINE), path
+
+
+def test_mlflow_and_tensorflow_are_spoken_to_where_the_house_says():
+    for path in (ROOT / "cinegan").rglob("*.py"):
+        name, text = path.relative_to(ROOT).as_posix(), path.read_text()
+        if re.search(r"^\s*(from|import) mlflow\b", text, re.MULTILINE):
+            assert name == "cinegan/tracking.py"
+        if re.search(r"^\s*(from|import) tensorflow\b", text, re.MULTILINE):
+            assert name.startswith("cinegan/training/")
+
+
+# One run of everything
+
+
+def run(folder, *command, **options):
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, **options
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return done.stdout + done.stderr
+
+
+def set_params(folder, values):
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    for keys, value in values.items():
+        block = params
+        for key in keys[:-1]:
+            block = block[key]
+        block[keys[-1]] = value
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """A copy of the project in which the whole pipeline has run under the smoke budget."""
+    folder = tmp_path_factory.mktemp("project")
+    listed = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("metrics/", "docs/", "dvc.lock")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    set_params(folder, SMOKE)
+    run(folder, "git", "init", "-q", "-b", "main")
+    run(folder, "git", "add", ".")
+    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "copy")
+    run(folder, "dvc", "repro")
+    return folder
+
+
+def test_every_output_is_there_and_says_what_it_should(project):
+    convert = json.loads((project / "metrics/convert.json").read_text())
+    assert convert["patients"] == 4
+    assert convert["slices"] == 36
+    assert convert["frames"] == 720
+    assert convert["images_left_out"] == 4 * (20 + 3)  # a long-axis cine and three localizers each
+    index = pd.read_csv(project / "data/ventricles/index.csv")
+    assert set(index["split"]) == {"train", "val", "test"}
+    assert (index.groupby("patient")["split"].nunique() == 1).all()
+    crop = json.loads((project / "metrics/crop.json").read_text())
+    assert crop["contours_inside"] == 1
+    samples = np.load(project / "data/samples/dcgan64/cycles.npy")
+    assert samples.shape == (40, 64, 64, 20)
+    assert samples.dtype == np.uint8
+    assert samples.std() > 0
+    assert len(iio.imread(project / "data/samples/dcgan64/preview.gif")) == 20
+    report = json.loads((project / "metrics/models/dcgan64.json").read_text())
+    assert report["frechet_texture_train"] > report["frechet_texture_floor"] > 0
+    compare = json.loads((project / "metrics/compare.json").read_text())
+    assert compare["dcgan64"]["frechet_texture_test"] == report["frechet_texture_test"]
+    curves = pd.read_csv(project / "metrics/plots/dcgan64/training.csv")
+    assert curves["kimg"].iloc[-1] == pytest.approx(0.128)
+
+
+def test_nothing_identifies_this_machine_or_this_run(project):
+    words = [str(project), os.uname().nodename]
+    for folder in ("data", "models", "metrics"):
+        for path in (project / folder).rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                assert not any(word.encode() in content for word in words), path
+
+
+def test_with_nothing_to_do_nothing_runs(project):
+    assert "Running stage" not in run(project, "dvc", "repro")
+
+
+def test_training_again_gives_the_same_bytes(project):
+    before = (project / "dvc.lock").read_text()
+    told = run(project, "dvc", "repro", "-f", "-s", "train@dcgan64", "sample@dcgan64")
+    assert "Running stage 'train@dcgan64'" in told
+    assert (project / "dvc.lock").read_text() == before
+
+
+def would_run(project):
+    told = run(project, "dvc", "repro", "--dry")
+    return re.findall(r"(?:Running stage|Stage) '([^']+)'(?! didn't)", told)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "stages"),
+    [
+        (
+            ("models", "dcgan64", "training", "learning_rate"),
+            2e-4,
+            ["train@dcgan64", "sample@dcgan64", "evaluate@dcgan64", "compare"],
+        ),
+        (("models", "dcgan64", "budgets", "full", "total_kimg"), 1e4, []),
+        (("sample", "cycles"), 41, ["sample@dcgan64", "evaluate@dcgan64", "compare"]),
+    ],
+)
+def test_a_changed_parameter_reruns_what_depends_on_it(project, keys, value, stages):
+    original = (project / "params.yaml").read_text()
+    set_params(project, {keys: value})
+    try:
+        assert would_run(project) == stages
+    finally:
+        (project / "params.yaml").write_text(original)
+
+
+def test_a_training_is_one_run_that_later_stages_add_to(project):
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name("cinegan")
+    runs = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+    first = runs[0]
+    assert first.info.status == "FINISHED"
+    assert first.data.params["training.batch"] == "32"
+    assert first.data.tags["dvc_stage"] == "train@dcgan64"
+    assert first.data.tags["git_commit"] == run(project, "git", "rev-parse", "HEAD").strip()
+    weights = (project / "models/dcgan64/generator.weights.h5").read_bytes()
+    assert first.data.tags["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert "frechet_texture_test" in first.data.metrics
+    curve = client.get_metric_history(first.info.run_id, "loss_generator")
+    assert [point.step for point in curve] == [32, 64, 96, 128]
+    kept = {item.path for item in client.list_artifacts(first.info.run_id)}
+    assert {"model", "samples", "evaluation", "images"} <= kept
+
+
+# Parameters declared against those read
+
+
+class Recorder:
+    """Stands for a block of parameters and notes which leaves are read."""
+
+    def __init__(self, block, path, seen):
+        self._block, self._path, self._seen = block, path, seen
+
+    def _give(self, value, key):
+        path = f"{self._path}.{key}".lstrip(".")
+        if hasattr(value, "model_fields_set") or (path == "models"):
+            return Recorder(value, path, self._seen)
+        self._seen.add(path)
+        return value
+
+    def __getattr__(self, name):
+        value = getattr(self._block, name)
+        if callable(value):
+            return getattr(type(self._block), name).__get__(self)
+        return self._give(value, name)
+
+    def __getitem__(self, key):
+        return self._give(self._block[key], key)
+
+    def __contains__(self, key):
+        return key in self._block
+
+    def model_dump(self, exclude=()):
+        dumped = self._block.model_dump(exclude=set(exclude))
+        for key in dumped:
+            self._seen.add(f"{self._path}.{key}")
+        return dumped
+
+
+def keys_read(stage, monkeypatch, changes=None):
+    """Leaves of params.yaml that a stage's script reads, run in the current folder."""
+    module = importlib.import_module(f"stages.{stage}")
+    seen = set()
+    if hasattr(module, "load_params"):
+        params = load_params()
+        if changes:
+            params = params.model_copy(update={"data": params.data.model_copy(update=changes)})
+        monkeypatch.setattr(module, "load_params", lambda: Recorder(params, "", seen))
+    module.main(["dcgan64"] if stage in PER_MODEL else [])
+    return seen
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_declared_parameters_are_those_read(stage, project, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(
+        project, copy, ignore=shutil.ignore_patterns("cache", "mlflow.db", "mlartifacts")
+    )
+    monkeypatch.chdir(copy)
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/m.db")
+    seen = keys_read(stage, monkeypatch)
+    if stage == "download":  # each source reads its own
+        mirror, own = tmp_path / "mirror", tmp_path / "own"
+        shutil.copytree(copy / "data/raw", mirror)
+        sums = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}" for p in mirror.glob("*")]
+        (mirror / "SHA256SUMS").write_text("\n".join(sums))
+        with zipfile.ZipFile(mirror / "SCD_IMAGES_01.zip") as archive:
+            archive.extractall(own)
+        seen |= keys_read(stage, monkeypatch, {"source": "sunnybrook", "mirror": str(mirror)})
+        seen |= keys_read(stage, monkeypatch, {"source": "folder", "folder": str(own)})
+    listed = {
+        key.replace("${key}", "dcgan64").replace("${budget}", "smoke")
+        for key in body_of(stage).get("params", [])
+    }
+    covers = {key: {s for s in seen if s == key or s.startswith(f"{key}.")} for key in listed}
+    assert not seen - set().union(*covers.values()), "read but not declared"
+    assert not {key for key, found in covers.items() if not found}, "declared but not read"
+
+
+def test_the_schema_knows_every_key_of_params_yaml():
+    assert isinstance(load_params(ROOT / "params.yaml"), Params)

@@ -1,0 +1,168 @@
+"""The journal: a real store, a real server, and none at all."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cinegan import tracking
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def runs_of(uri):
+    import mlflow
+
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    return client, client.search_runs(
+        [experiment.experiment_id], order_by=["attributes.start_time ASC"]
+    )
+
+
+def record_something(folder):
+    weights = folder / "generator.weights.h5"
+    weights.write_bytes(b"weights")
+    with tracking.training_run("dcgan64 smoke phantom") as run:
+        run.params({"training": {"batch": 32}, "seed": 1})
+        run.metrics({"loss": 0.5, "ok": True, "none": None}, kimg=0.032)
+        run.picture(np.zeros((4, 6), np.uint8), "samples", 0.032)
+        run.artifact(weights, "model")
+        run.tags({tracking.WEIGHTS_TAG: tracking.sha256(weights)})
+    with tracking.run_of_weights(weights, "dcgan64") as run:
+        run.metrics({"frechet": 7.0})
+    return weights
+
+
+def test_a_run_lands_in_the_store_of_the_main_checkout_also_from_a_copy(checkout, monkeypatch):
+    copy = checkout / ".dvc/tmp/exps/tmpabc"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    record_something(copy)
+    client, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"training.batch": "32", "seed": "1"}
+    assert run.data.metrics == {"loss": 0.5, "frechet": 7.0}
+    assert client.get_metric_history(run.info.run_id, "loss")[0].step == 32
+    assert {a.path for a in client.list_artifacts(run.info.run_id)} == {"images", "model"}
+    assert (checkout / "mlartifacts").is_dir()
+    assert not (copy / "mlflow.db").exists()
+
+
+def test_weights_without_a_run_get_one(checkout):
+    weights = checkout / "w.h5"
+    weights.write_bytes(b"restored from the cache")
+    for value in (1.0, 2.0):
+        with tracking.run_of_weights(weights, "dcgan64") as run:
+            run.metrics({"frechet": value})
+    _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert run.data.tags["restored"] == "true"
+    assert run.data.metrics == {"frechet": 2.0}
+
+
+def test_the_newest_run_of_the_same_weights_is_added_to(checkout):
+    record_something(checkout)
+    time.sleep(0.01)
+    record_something(checkout)
+    _, (first, second) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert "frechet" in first.data.metrics
+    assert "frechet" in second.data.metrics
+
+
+def test_a_failed_training_is_a_failed_run(checkout):
+    with pytest.raises(ValueError, match="boom"), tracking.training_run("x"):
+        raise ValueError("boom")
+    _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert run.info.status == "FAILED"
+
+
+def test_git_and_dvc_are_recorded(checkout, monkeypatch):
+    def git(*words):
+        subprocess.run(["git", *words], check=True, capture_output=True)
+
+    git("init", "-q")
+    (checkout / "a").write_text("1")
+    git("add", "a")
+    git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "a")
+    (checkout / "a").write_text("2")
+    monkeypatch.setenv("DVC_STAGE", "train@dcgan64")
+    monkeypatch.setenv("DVC_EXP_NAME", "brave-heart")
+    with tracking.training_run("x"):
+        pass
+    _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert len(run.data.tags["git_commit"]) == 40
+    assert run.data.tags["git_dirty"] == "true"
+    assert run.data.tags["dvc_stage"] == "train@dcgan64"
+    assert run.data.tags["dvc_exp_name"] == "brave-heart"
+
+
+def _train(folder: str) -> None:
+    import os
+
+    os.chdir(folder)
+    with tracking.training_run("x") as run:
+        run.metrics({"loss": 1.0})
+
+
+def test_processes_that_meet_at_an_empty_store_do_not_break_it(checkout):
+    context = get_context("spawn")
+    processes = [context.Process(target=_train, args=(str(checkout),)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    _, runs = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert [run.data.metrics for run in runs] == [{"loss": 1.0}] * 2
+
+
+@pytest.fixture
+def server(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--workers", "1"]
+    command += ["--artifacts-destination", str(tmp_path / "served")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(240):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.25)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_real_server_takes_runs_and_serves_their_artifacts(server, checkout, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    record_something(checkout)
+    client, (run,) = runs_of(server)
+    assert run.data.metrics["frechet"] == 7.0
+    local = client.download_artifacts(run.info.run_id, "model/generator.weights.h5", str(checkout))
+    assert Path(local).read_bytes() == b"weights"
+    assert not (checkout / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "nonsense://somewhere"])
+def test_without_a_store_work_goes_on_and_one_line_says_so(checkout, monkeypatch, capsys, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    record_something(checkout)
+    told = capsys.readouterr().err.strip().splitlines()
+    assert told
+    assert all(line.startswith(f"MLflow at {uri}") for line in told)
+    assert all(line.endswith("going on without it") for line in told)
