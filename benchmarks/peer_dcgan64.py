@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 LATENT, PHASES, SIZE, BATCH, WARMUP = 100, 20, 64, 32, 4
@@ -60,7 +59,7 @@ class Generator(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """(n, latent) to (n, phases, size, size)."""
-        x = F.leaky_relu(self.norm(self.dense(latents)), 0.3).view(-1, 512, 8, 8)
+        x = nn.functional.leaky_relu(self.norm(self.dense(latents)), 0.3).view(-1, 512, 8, 8)
         return self.blocks(x)
 
 
@@ -95,7 +94,7 @@ def make_step(
     average = [weight.detach().clone() for weight in networks[0]]
     make: Callable[[Tensor], Tensor] = torch.compile(generator) if compiled else generator
     judge: Callable[[Tensor], Tensor] = torch.compile(discriminator) if compiled else discriminator
-    entropy = F.binary_cross_entropy_with_logits
+    entropy = nn.functional.binary_cross_entropy_with_logits
 
     def step() -> None:
         real = data[torch.randint(len(data), (BATCH,))]

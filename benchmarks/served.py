@@ -56,11 +56,11 @@ class Served:
         line = self._process.stdout.readline().strip()
         if not line:
             reason = self._process.stderr.read().strip().splitlines()[-1:]
-            raise CineganError(f"{self._process.args}: ended: {' '.join(reason)}")
+            raise CineganError(f"{self._process.args!r}: ended: {' '.join(reason)}")
         return line
 
 
-def serve(work: Callable[[], None], amount: float) -> None:
+def serve(work: Callable[[], object], amount: float) -> None:
     """Answer every line of standard input with `amount` per second of the median of four works."""
     print("ready", flush=True)
     for _ in sys.stdin:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -58,8 +58,18 @@ class PatientCycles:
     contours: list[PlacedContour] = field(default_factory=list)
 
 
-def write_cohort(folder: Path, patients: Iterable[PatientCycles]) -> None:
+def write_cohort(
+    folder: Path,
+    patients: Iterable[PatientCycles],
+    split: Callable[[list[str]], dict[str, str]] | None = None,
+) -> None:
     """Write patients as they come; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    split : callable, optional
+        Says each patient's split, once it is known who is in the cohort. None where the rows have
+        it already.
 
     Raises
     ------
@@ -85,6 +95,9 @@ def write_cohort(folder: Path, patients: Iterable[PatientCycles]) -> None:
             ]
         if not rows:
             raise CineganError(f"{folder}: not one patient has cycles with readable pixels")
+        if split is not None:
+            chosen = split(list(windows))
+            rows = [row | {"split": chosen[row["patient"]]} for row in rows]
         pd.DataFrame(rows).to_csv(partial / INDEX, index=False, lineterminator="\n")
         intensity.write_windows(partial, windows)
         (partial / CONTOURS).write_text(json.dumps(contours, separators=(",", ":")) + "\n")

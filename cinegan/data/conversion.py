@@ -44,9 +44,9 @@ def convert(raw: Path, folder: Path, options: Data, seed: int) -> dict[str, Any]
     if not stacks:
         raise CineganError(f"{raw}: no short-axis cine in any study; {report.reasons()}")
     table = sunnybrook.read_patient_table(raw)
-    splits = split_patients(stacks, seed, options.split.val, options.split.test)
-    patients = _read_patients(raw, stacks, traced, table, splits, options, report)
-    write_cohort(folder, patients)
+    patients = _read_patients(raw, stacks, traced, table, options, report)
+    shares = options.split.val, options.split.test
+    write_cohort(folder, patients, split=lambda names: split_patients(names, seed, *shares))
     return report.summary(cohort.Cohort(folder))
 
 
@@ -200,7 +200,6 @@ def _read_patients(
     stacks: dict[str, list[tuple[int, CineSlice]]],
     traced: list[contours.Contour],
     table: dict[str, sunnybrook.Patient],
-    splits: dict[str, str],
     options: Data,
     report: _Report,
 ) -> Iterator[PatientCycles]:
@@ -216,7 +215,7 @@ def _read_patients(
                 "patient": patient,
                 "original_id": known.original_id,
                 "pathology": known.pathology,
-                "split": splits[patient],
+                "split": "",  # known once all patients are read
             }
             numbered = [
                 (number, *read)

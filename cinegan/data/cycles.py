@@ -32,7 +32,7 @@ class Frame:
 
     @property
     def series(self) -> tuple[str, str, int]:
-        """What was acquired together: folder and SeriesNumber, for UIDs are shared across series."""
+        """What was acquired together: folder and SeriesNumber (UIDs are shared across series)."""
         return self.archive, self.member.rpartition("/")[0], self.header.series_number
 
     @property

@@ -151,7 +151,10 @@ def _crop_patients(
         yield PatientCycles(
             patient,
             _resized(cut(stack, box), options.size),
-            [{**row, **_columns_of(box, options.size)} for row in rows.to_dict("records")],
+            [
+                {**{str(k): v for k, v in row.items()}, **_columns_of(box, options.size)}
+                for row in rows.to_dict("records")
+            ],
             [_moved(contour, box, options.size) for contour in traced],
         )
 

@@ -21,11 +21,11 @@ def generator_loss(fake_logits: Any) -> Any:
 
 
 def generator_share(fake_logits: Any) -> Any:
-    """d generator_loss / d logit over d discriminator_loss / d logit, per fake cycle, (n, 1).
+    """Ratio of the two losses' derivatives by the logit, per fake cycle, (n, 1).
 
     A logit depends on its own cycle alone, so a gradient with respect to a fake cycle is
     proportional to that of its logit: one pass back through the discriminator serves both
-    networks. With s the logistic function of the logit, the two are s - 1 and s, and their ratio
-    is -exp(-logit).
+    networks. With s the logistic function of the logit, the generator's derivative is s - 1, the
+    discriminator's s, and their ratio -exp(-logit).
     """
     return -ops.exp(-ops.clip(fake_logits, -60.0, 60.0))

@@ -29,6 +29,6 @@ def configure(threads: int, precision: str = "float32") -> None:
 
 
 def set_seed(seed: int) -> None:
-    """Make fresh weights, and the names of layers that are kept with them, a function of the seed."""
+    """Make fresh weights, and the layers' names kept with them, a function of the seed."""
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)

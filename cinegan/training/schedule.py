@@ -41,7 +41,7 @@ class Schedule:
         return step % math.ceil(self.steps / CURVE_POINTS) == 0 or step == self.steps
 
     def is_snapshot(self, step: int) -> bool:
-        """Whether a picture is taken after this step: where a multiple of the interval is passed."""
+        """Whether this step passes a multiple of the interval between pictures, or is the last."""
         interval = self.snapshot_kimg * 1000
         before, after = (step - 1) * self.batch // interval, step * self.batch // interval
         return after > before or step == self.steps

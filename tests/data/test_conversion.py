@@ -152,7 +152,7 @@ def test_the_report_says_what_was_kept_and_what_was_left_out_and_why(report):
     assert "localizer" in left_out["Localizers_1"]["why"]
     assert "long-axis" in left_out["CINELAX_200"]["why"]
     assert report["unreadable"] == {}
-    assert report["patients_without_short_axis"] == []
+    assert report["patients_left_out"] == {}
 
 
 def test_the_same_studies_give_the_same_bytes(raw, data_options, converted, tmp_path):
@@ -296,9 +296,9 @@ def test_a_patient_without_short_axis_cine_is_reported_and_skipped(data_options,
     extra = series("SCD0000501", 1, "Localizers_1", 3, 1, AXIAL)
     raw = write_raw(tmp_path / "raw", {**SCANNED, "extra.zip": extra})
     report = convert(raw, tmp_path / "cycles", data_options(), seed=1)
-    assert report["patients_without_short_axis"] == ["SCD0000501"]
+    assert report["patients_left_out"] == {"SCD0000501": "no short-axis cine"}
     assert Cohort(tmp_path / "cycles").patients == PATIENTS
-    with pytest.raises(CineganError, match=r"patient SCD0000501: no short-axis cine; add the"):
+    with pytest.raises(CineganError, match=r"patient SCD0000501: no short-axis cine; mend the"):
         convert(raw, tmp_path / "strict", data_options(strict=True), seed=1)
     assert not (tmp_path / "strict").exists()
 
@@ -322,7 +322,7 @@ def test_a_patient_without_short_axis_cine_is_reported_and_skipped(data_options,
         ),
         (
             {"a.zip": {k: v[:-200] for k, v in series("P1").items()} | series("P2") | series("P3")},
-            "patient P1: not one slice with readable pixels",
+            r"2 patient\(s\) with short-axis cine",
         ),
     ],
     ids=[
@@ -387,7 +387,7 @@ def test_the_real_studies_give_46_slices_920_frames_and_84_contours(real_cycles)
     assert (report["contours"], report["contours_unplaced"]) == (84, 0)
     assert report["unreadable"] == {}
     assert report["slices_resampled_in_time"] == []
-    assert report["patients_without_short_axis"] == []
+    assert report["patients_left_out"] == {}
     assert all("Localizers" in item["what"] for item in report["left_out"])
     assert all("localizer" in item["why"] for item in report["left_out"])
     assert report["images_left_out"] == 66
@@ -441,3 +441,24 @@ def test_the_real_contours_lie_on_bright_blood(real_cycles):
             for c in pools
         ]
         assert np.median(inside) > 2
+
+
+def test_a_patient_without_readable_pixels_is_reported_and_skipped(data_options, tmp_path):
+    torn = {
+        name: content[:-200]
+        for name, content in series("SCD0000501", 1, "CINESAX_1", 3, 20).items()
+    }
+    raw = write_raw(tmp_path / "raw", {**SCANNED, "extra.zip": torn})
+    report = convert(raw, tmp_path / "cycles", data_options(), seed=1)
+    assert report["patients_left_out"] == {"SCD0000501": "not one slice with readable pixels"}
+    assert len(report["unreadable"]) == 60
+    assert Cohort(tmp_path / "cycles").patients == PATIENTS
+
+
+def test_a_patient_may_be_called_anything(data_options, tmp_path):
+    odd = series("../A/B", 1, "CINESAX_1", 3, 20)
+    raw = write_raw(tmp_path / "raw", {**SCANNED, "extra.zip": odd})
+    convert(raw, tmp_path / "cycles", data_options(), seed=1)
+    (name,) = set(Cohort(tmp_path / "cycles").patients) - set(PATIENTS)
+    assert name.startswith("_A_B-")
+    assert (tmp_path / "cycles" / f"{name}.npy").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def weights_of_generator(latent, filters, phases):
     """Count by hand: dense, 5x5 kernels without bias, four numbers per normalised channel."""
     first = 64 * filters[0]
     total = latent * first + 4 * first
-    for a, b in zip(filters, filters[1:], strict=False):
+    for a, b in pairwise(filters):
         total += 25 * a * b + 4 * b
     return total + 25 * filters[-1] * phases
 
