@@ -48,6 +48,23 @@ def tiles(cycles: np.ndarray, columns: int = 4) -> np.ndarray:
     return grid.transpose(4, 0, 2, 1, 3).reshape(phases, rows * height, columns * width)
 
 
+def real_above_synthetic(real: np.ndarray, synthetic: np.ndarray, columns: int = 5) -> np.ndarray:
+    """A moving picture of real cycles, from all over the set, above as many synthetic ones.
+
+    Parameters
+    ----------
+    real, synthetic : (n, H, W, T) uint8
+
+    Returns
+    -------
+    (T, 2 * H', columns * W') uint8, magnified.
+    """
+    columns = min(columns, len(real), len(synthetic))
+    spread = np.linspace(0, len(real) - 1, columns).round().astype(int)
+    movie = tiles(np.concatenate([real[spread], synthetic[:columns]]), columns)
+    return magnify(movie, real.shape[1])
+
+
 def magnify(picture: np.ndarray, side: int) -> np.ndarray:
     """Repeat pixels of (..., H, W) so that frames of `side` pixels become about `SHOWN_SIDE`."""
     factor = max(1, SHOWN_SIDE // side)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegan import tracking
+from cinegan import figures, tracking
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.evaluation.report import (
@@ -45,11 +45,12 @@ def main(arguments: Sequence[str]) -> None:
     ):
         with atomic_file(plots / file) as partial:
             table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    figures.write_gif(plots / "heartbeats.gif", figures.real_above_synthetic(real["test"], samples))
     with tracking.run_of_weights(Path("models") / name / WEIGHTS, name) as run:
         run.metrics(report)
         run.artifact(metrics, "evaluation")
-        run.artifact(plots / "descriptors.csv", "evaluation")
-        run.artifact(plots / "pool.csv", "evaluation")
+        for file in ("descriptors.csv", "pool.csv", "heartbeats.gif"):
+            run.artifact(plots / file, "evaluation")
     print("\n".join(f"{key}: {value}" for key, value in report.items()))
 
 

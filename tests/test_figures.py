@@ -92,3 +92,11 @@ def test_a_comparison_is_drawn_with_missing_values_and_the_same_bytes_twice(tmp_
     assert min(picture.shape[:2]) > 200
     assert picture[..., :3].std() > 10  # something is drawn
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_real_cycles_stand_above_synthetic_ones():
+    real = np.stack([np.full((4, 4, 3), k, np.uint8) for k in range(11)])
+    movie = figures.real_above_synthetic(real, real[::-1], columns=3)
+    factor = figures.SHOWN_SIDE // 4
+    assert movie.shape == (3, 2 * 4 * factor, 3 * 4 * factor)
+    assert movie[0, ::128, ::128].tolist() == [[0, 5, 10], [10, 9, 8]]

@@ -137,11 +137,12 @@ def server(tmp_path):
     command += ["--artifacts-destination", str(tmp_path / "served")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(240):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.25)
+        deadline = time.monotonic() + 240  # a busy machine takes its time
+        with socket.socket() as probe:
+            while probe.connect_ex(("127.0.0.1", port)) != 0:
+                assert process.poll() is None, "the server ended"
+                assert time.monotonic() < deadline, "the server does not answer"
+                time.sleep(0.25)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

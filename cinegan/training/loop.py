@@ -141,18 +141,19 @@ def _train(
     step: TrainingStep, schedule: Schedule, work: Path, seed: int, name: str, run: Run
 ) -> list[list[float]]:
     """Run all steps that are left; return the curves' points, (kimg, *METRICS) each."""
-    history: list[list[float]] = []
+    history: list[list[float]] = []  # the curves' points so far
+    since_point: list[np.ndarray] = []  # metrics of the steps since the last of them
     state = load_state(work)
     if state is not None:
-        history = state.pop("history").tolist()
+        history, since_point = state.pop("history").tolist(), list(state.pop("since_point"))
         step.restore(state)
         print(f"{name}: goes on from step {step.step} of {schedule.steps}", flush=True)
     (work / "snapshots").mkdir(parents=True, exist_ok=True)
 
     def checkpoint() -> None:
-        save_state(work, {**step.state(), "history": np.array(history, dtype=float)})
+        curves = {"history": np.array(history), "since_point": np.array(since_point)}
+        save_state(work, {**step.state(), **curves})
 
-    since_point: list[np.ndarray] = []
     saved_at = started = time.monotonic()
     first = step.step
     with (
@@ -180,11 +181,10 @@ def _train(
                 run.metrics(dict(zip(METRICS, point, strict=True)) | {"images_per_s": rate}, kimg)
             if schedule.is_snapshot(number):
                 run.picture(_snapshot(step.average, work, seed, kimg), "samples", kimg)
-            due = time.monotonic() - saved_at > CHECKPOINT_EVERY_S and not since_point
-            if due and number < schedule.steps:
+            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S and number < schedule.steps:
                 checkpoint()
                 saved_at = time.monotonic()
-            if stopped() and not since_point:
+            if stopped():
                 checkpoint()
                 raise CineganError(
                     f"{name}: interrupted after step {number} of {schedule.steps}; its state is "

@@ -30,5 +30,7 @@ def configure(threads: int, precision: str = "float32") -> None:
 
 def set_seed(seed: int) -> None:
     """Make fresh weights, and the layers' names kept with them, a function of the seed."""
-    keras.utils.clear_session(free_memory=False)
+    policy = keras.config.dtype_policy()
+    keras.utils.clear_session(free_memory=False)  # names count from 0 again; forgets the policy
+    keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(seed)

@@ -89,6 +89,16 @@ def test_same_seed_same_bits_and_another_seed_others(make, precision):
     assert weights(3).tobytes() != weights(4).tobytes()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_arithmetic_is_in_the_precision_asked_for_and_the_average_in_float32(make, precision):
+    step = make(precision=precision)
+    for network in (step.generator, step.discriminator):
+        convolutions = [layer for layer in network.layers if "conv" in layer.name]
+        assert {layer.compute_dtype for layer in convolutions} == {precision}
+        assert {v.dtype for v in network.trainable_variables} == {"float32"}
+    assert {layer.compute_dtype for layer in step.average.layers} == {"float32"}
+
+
 def test_a_restored_state_goes_on_to_the_same_bits(make):
     whole = make()
     for _ in range(5):
