@@ -19,6 +19,7 @@ $(ready): requirements/uv.txt requirements/lock.txt pyproject.toml
 	@touch $@
 
 repro: $(ready)  ## rebuild whatever is out of date: dvc repro
+	@$(venv)/python -m cinegan.params
 	@$(venv)/dvc repro
 
 test: $(ready)  ## run the test suite

@@ -69,7 +69,7 @@ def _networks() -> tuple[Any, Any, Any]:
 
 
 def _flops_per_image() -> float:
-    from cinegan.estimate import flops_per_image
+    from cinegan.training.cost import flops_per_image
     from cinegan.training.runtime import configure
 
     configure(THREADS)
@@ -89,7 +89,9 @@ def _serve_training() -> None:
     configure(THREADS)
     average = _networks()[1]
     cycles = np.random.default_rng(0).integers(0, 256, (256, 64, 64, 20), dtype=np.uint8)
-    step = TrainingStep(generator, discriminator, average, cycles, model.training, 0)
+    step = TrainingStep(
+        generator, discriminator, average, cycles, model.training, 0, independent_logits=True
+    )
     for _ in range(4):
         step()
     serve(step, model.training.batch)

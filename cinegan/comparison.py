@@ -11,44 +11,47 @@ from cinegan import figures
 from cinegan.errors import CineganError
 from cinegan.files import atomic_file, read_json, write_json
 
-HEADLINE = "frechet_texture"
-COLUMNS = [
-    "model",
-    "input",
-    "size",
-    *(f"{HEADLINE}_{end}" for end in ("train", "test", "floor", "ratio")),
-    "n_compared",
-]
+ENDS = ("train", "test", "floor", "ratio")
 
 
-def compare(models: Path, folder: Path) -> list[dict[str, Any]]:
-    """Write the table (JSON for DVC's metrics, CSV for its plots), and the figure.
+def compare(
+    names: list[str], models: Path, folder: Path, distance: str
+) -> dict[str, dict[str, Any]]:
+    """Write the table (JSON for DVC's metrics, CSV for its plots) and the figure.
 
     Models are judged at their own input and size, so rows that differ in those are listed but
     are no contest.
 
+    Parameters
+    ----------
+    names : list of str
+        The models to compare, in order.
+    models : Path
+        Where each has its `<name>.json`.
+    distance : str
+        The headline, for example "frechet_texture".
+
     Raises
     ------
     CineganError
-        If no model has been evaluated.
+        If a model has not been evaluated.
     """
-    reports = {path.stem: read_json(path) for path in sorted(models.glob("*.json"))}
-    if not reports:
-        raise CineganError(f"{models}: no evaluated models; `dvc repro` evaluates them first")
-    table = [{"model": name, **report} for name, report in reports.items()]
-    write_json(
-        folder / "compare.json",
-        {row["model"]: {key: row.get(key) for key in COLUMNS[1:]} for row in table},
-    )
-    plots = folder / "plots"
-    with atomic_file(plots / "compare.csv") as partial:
-        pd.DataFrame(
-            [_long(row, end) for row in table for end in ("train", "test", "floor")]
-        ).to_csv(partial, index=False, lineterminator="\n")
-    figures.write_comparison(plots / "compare.png", table, HEADLINE)
+    missing = [name for name in names if not (models / f"{name}.json").exists()]
+    if missing:
+        raise CineganError(
+            f"{models}: no {', '.join(missing)}; `dvc repro evaluate@{missing[0]}` evaluates it"
+        )
+    reports = {name: read_json(models / f"{name}.json") for name in names}
+    columns = ["input", "size", *(f"{distance}_{end}" for end in ENDS), "n_compared"]
+    table = {name: {key: report.get(key) for key in columns} for name, report in reports.items()}
+    write_json(folder / "compare.json", table)
+    bars = [
+        {"model and set": f"{name}, {end}", "distance": report.get(f"{distance}_{end}")}
+        for name, report in reports.items()
+        for end in ("train", "test", "floor")
+    ]
+    with atomic_file(folder / "plots" / "compare.csv") as partial:
+        pd.DataFrame(bars).to_csv(partial, index=False, lineterminator="\n")
+    rows = [{"model": name, **report} for name, report in reports.items()]
+    figures.write_comparison(folder / "plots" / "compare.png", rows, distance)
     return table
-
-
-def _long(row: dict[str, Any], end: str) -> dict[str, Any]:
-    """One bar of the comparison as one row."""
-    return {"model": row["model"], "against": end, "distance": row.get(f"{HEADLINE}_{end}")}

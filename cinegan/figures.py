@@ -74,13 +74,14 @@ def magnify(picture: np.ndarray, side: int) -> np.ndarray:
 def write_png(path: Path, picture: np.ndarray) -> None:
     """Write a grey picture, (H, W) uint8."""
     with atomic_file(path) as partial:
-        iio.imwrite(partial, picture, extension=".png")
+        partial.write_bytes(iio.imwrite("<bytes>", picture, extension=".png"))
 
 
 def write_gif(path: Path, movie: np.ndarray) -> None:
     """Write a looping grey movie, (T, H, W) uint8."""
     with atomic_file(path) as partial:
-        iio.imwrite(partial, movie, extension=".gif", duration=GIF_FRAME_MS, loop=0)
+        encoded = iio.imwrite("<bytes>", movie, extension=".gif", duration=GIF_FRAME_MS, loop=0)
+        partial.write_bytes(encoded)
 
 
 def write_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> None:

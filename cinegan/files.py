@@ -86,14 +86,6 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def sha256_of_folder(folder: Path) -> str:
-    """SHA-256 over the relative names and contents of all files below a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
-    return digest.hexdigest()
-
-
 def add_to_zip(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     """Store `content` as member `name`, undeflated and undated: same content, same bytes."""
     member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -66,8 +67,8 @@ class Data(Strict):
     source: Literal["phantom", "sunnybrook", "folder"]
     mirror: str | None
     folder: str
-    phases: Annotated[int, Field(ge=4, le=100)]
-    exclude: list[Annotated[str, Field(pattern=r"^[^:]+(:\d+)?$")]]
+    phases: Annotated[int, Field(ge=8, le=100)]
+    exclude: list[Annotated[str, Field(pattern=r"^[^:]+(:(0|[1-9]\d*))?$")]]
     strict: bool
     split: Split
     phantom: Phantom
@@ -179,6 +180,19 @@ class Params(Strict):
         if not models:
             raise ValueError("at least one model is needed")
         return models
+
+    def model_name(self, arguments: Sequence[str]) -> str:
+        """Name of the one model that a command's arguments ask for.
+
+        Raises
+        ------
+        CineganError
+            If they do not name exactly one of those there are.
+        """
+        if len(arguments) != 1:
+            raise CineganError(f"name one model: {', '.join(self.models)}")
+        self.model_named(arguments[0])
+        return arguments[0]
 
     def model_named(self, name: str) -> Model:
         """Return the block of model `name`.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from cinegan.errors import run_command
+from cinegan.errors import CineganError, run_command
 from cinegan.files import sha256
 from cinegan.workspace import main_checkout
 
@@ -28,21 +29,26 @@ WEIGHTS_TAG = "weights_sha256"
 UI_HOST, UI_PORT = "127.0.0.1", 5000
 
 
+PATIENCE = 3  # failures in a row after which a run's details are given up; its end is still told
+
+
 class Run:
     """One MLflow run; silent where the journal cannot be reached."""
 
     def __init__(self, client: Any, run_id: str) -> None:
         self._client = client
         self._run_id = run_id
+        self._failures = 0
 
-    def _try(self, action: str, *arguments: Any, **options: Any) -> None:
-        if self._client is None:
+    def _try(self, action: str, *arguments: Any, last: bool = False, **options: Any) -> None:
+        if self._client is None or (self._failures >= PATIENCE and not last):
             return
         try:
             getattr(self._client, action)(self._run_id, *arguments, **options)
+            self._failures = 0
         except Exception as error:  # whatever the journal's server or database raises
+            self._failures += 1
             _warn(error)
-            self._client = None
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Record parameters; nested mappings are joined by dots."""
@@ -58,7 +64,7 @@ class Run:
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
         for key, value in values.items():
-            self._try("set_tag", key, value)
+            self._try("set_tag", key, value, last=True)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Keep a copy of a file, or of a folder's files."""
@@ -71,8 +77,8 @@ class Run:
 
 
 @contextmanager
-def training_run(name: str) -> Iterator[Run]:
-    """Open a new run for a training; it ends as failed where the block does."""
+def new_run(name: str) -> Iterator[Run]:
+    """Open a new run; it ends as failed where the block does."""
     client = _connected()
     run = Run(None, "")
     if client is not None:
@@ -85,9 +91,9 @@ def training_run(name: str) -> Iterator[Run]:
     try:
         yield run
     except BaseException:
-        run._try("set_terminated", status="FAILED")
+        run._try("set_terminated", status="FAILED", last=True)
         raise
-    run._try("set_terminated", status="FINISHED")
+    run._try("set_terminated", status="FINISHED", last=True)
 
 
 @contextmanager
@@ -98,7 +104,7 @@ def run_of_weights(weights: Path, name: str) -> Iterator[Run]:
     if found is not None:
         yield found
         return
-    with training_run(name) as run:
+    with new_run(name) as run:
         run.tags({WEIGHTS_TAG: digest, "restored": "true"})
         yield run
 
@@ -127,7 +133,9 @@ def store() -> str:
 def _connected() -> Any:
     """Return a client of a store that is ready, or None."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a lost server costs seconds
+    # A lost server costs seconds, not minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     warnings.filterwarnings("ignore", module="mlflow")
     try:
         import mlflow
@@ -167,10 +175,12 @@ def _newest_with(digest: str) -> Run | None:
 
 def _provenance() -> dict[str, str]:
     """Where a run comes from: git commit, whether files differed from it, DVC stage, experiment."""
+    commit = _git("rev-parse", "HEAD")
+    dirty = str(bool(_git("status", "--porcelain"))).lower()
     tags = {
-        "mlflow.source.git.commit": _git("rev-parse", "HEAD"),
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower(),
+        "mlflow.source.git.commit": commit,
+        "git_commit": commit,
+        "git_dirty": dirty if commit else "",
         "dvc_stage": os.environ.get("DVC_STAGE", ""),
         "dvc_exp_name": os.environ.get("DVC_EXP_NAME", ""),
     }
@@ -187,18 +197,20 @@ def _git(*arguments: str) -> str:
 
 def _warn(error: Exception) -> None:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    print(f"MLflow at {store()}: {reason}; going on without it", file=sys.stderr)
+    where = re.sub(r"//[^/@]*@", "//", store())  # without a password
+    print(f"MLflow at {where}: {reason.replace(store(), where)}; going on", file=sys.stderr)
 
 
-def main(arguments: object) -> None:
+def main(arguments: Sequence[str]) -> None:
     """`python -m cinegan.tracking ui`: the MLflow UI on loopback, over the store of the runs."""
-    if list(arguments) != ["ui"]:  # type: ignore[call-overload]
-        sys.exit("usage: python -m cinegan.tracking ui")
+    if list(arguments) != ["ui"]:
+        raise CineganError("usage: python -m cinegan.tracking ui")
     _connected()
-    command = ["mlflow", "ui", "--host", UI_HOST, "--port", str(UI_PORT)]
-    command += ["--backend-store-uri", store(), "--workers", "1"]
+    command = ["mlflow", "ui", "--host", UI_HOST, "--port", str(UI_PORT), "--workers", "1"]
     print(f"http://{UI_HOST}:{UI_PORT} (Ctrl-C ends it)", flush=True)
-    sys.exit(subprocess.call([sys.executable, "-m", *command]))
+    # By the environment: a command line with a password is everybody's to read.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store()}
+    sys.exit(subprocess.call([sys.executable, "-m", *command], env=environment))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cinegan.errors import CineganError
+
 
 def main_checkout(start: Path | None = None) -> Path:
     """The checkout a person works in, also from the copy of a queued or temporary experiment.
@@ -17,3 +19,19 @@ def main_checkout(start: Path | None = None) -> Path:
         if parts[i : i + 3] == (".dvc", "tmp", "exps"):
             return Path(*parts[:i])
     return here
+
+
+def own_folder(folder: str) -> Path:
+    """Where the user's own DICOM lies.
+
+    Raises
+    ------
+    CineganError
+        If the folder is relative and this is a copy: DVC would watch the copy's folder instead.
+    """
+    if not Path(folder).is_absolute() and main_checkout() != Path.cwd().resolve():
+        raise CineganError(
+            f"data.folder: {folder} is relative, and this experiment runs in a copy; name it from "
+            "the root, such as -S data.folder=/data/cine"
+        )
+    return main_checkout() / folder

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from cinegan import tracking
 from cinegan.comparison import compare
 from cinegan.errors import run_command
+from cinegan.params import load_params
+
+METRICS = Path("metrics")
 
 
 def main(_: Sequence[str]) -> None:
     """Run the stage."""
-    compare(Path("metrics/models"), Path("metrics"))
+    params = load_params()
+    distance = f"frechet_{params.evaluate.extractor}"
+    table = compare(list(params.models), METRICS / "models", METRICS, distance)
+    with tracking.new_run("comparison") as run:
+        for name, row in table.items():
+            run.metrics({f"{name}/{key}": value for key, value in row.items()})
+        for file in ("compare.json", "plots/compare.csv", "plots/compare.png"):
+            run.artifact(METRICS / file)
 
 
 if __name__ == "__main__":

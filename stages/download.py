@@ -13,7 +13,7 @@ from cinegan.data.phantom.archives import write_cohort
 from cinegan.errors import run_command
 from cinegan.files import atomic_folder
 from cinegan.params import load_params
-from cinegan.workspace import main_checkout
+from cinegan.workspace import main_checkout, own_folder
 
 RAW = Path("data/raw")
 
@@ -42,7 +42,10 @@ def main(_: Sequence[str]) -> None:
         case "folder":
             key = deidentify.pseudonym_key(main_checkout())
             with atomic_folder(RAW) as partial:
-                deidentify.pack_folder(main_checkout() / data.folder, partial, key, data.strict)
+                left_out = deidentify.pack_folder(
+                    own_folder(data.folder), partial, key, data.strict
+                )
+            print(deidentify.told(left_out))
 
 
 if __name__ == "__main__":

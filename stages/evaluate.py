@@ -23,8 +23,8 @@ from cinegan.params import load_params
 
 def main(arguments: Sequence[str]) -> None:
     """Run the stage for the model named in the arguments."""
-    (name,) = arguments
     params = load_params()
+    name = params.model_name(arguments)
     model = params.model_named(name)
     samples = np.load(Path("data/samples") / name / "cycles.npy")
     cohort = Cohort(Path(model.folder))
@@ -39,9 +39,10 @@ def main(arguments: Sequence[str]) -> None:
 
     metrics, plots = Path("metrics/models") / f"{name}.json", Path("metrics/plots") / name
     write_json(metrics, report)
+    areas = pool_table(samples, real).pivot(index="phase", columns="set", values="mean")
     for table, file in (
         (descriptor_table(features), "descriptors.csv"),
-        (pool_table(samples, real), "pool.csv"),
+        (areas.reset_index(), "pool.csv"),
     ):
         with atomic_file(plots / file) as partial:
             table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")

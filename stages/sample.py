@@ -16,8 +16,8 @@ from cinegan.training.runtime import configure
 
 def main(arguments: Sequence[str]) -> None:
     """Run the stage for the model named in the arguments."""
-    (name,) = arguments
     params = load_params()
+    name = params.model_name(arguments)
     configure(params.threads)
     trained, folder = Path("models") / name, Path("data/samples") / name
     cycles = draw_cycles(load_generator(trained), params.sample.cycles, params.seed)

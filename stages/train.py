@@ -14,12 +14,12 @@ from cinegan.training.loop import train
 
 def main(arguments: Sequence[str]) -> None:
     """Run the stage for the model named in the arguments."""
-    (name,) = arguments
     params = load_params()
+    name = params.model_name(arguments)
     model = params.model_named(name)
     budget = getattr(model.budgets, params.budget)
     cycles, patients = Cohort(Path(model.folder)).split("train", model.size)
-    with tracking.training_run(f"{name} {params.budget} {params.data.source}") as run:
+    with tracking.new_run(f"{name} {params.budget}") as run:
         train(
             cycles,
             patients,

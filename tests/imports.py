@@ -46,3 +46,15 @@ def closure(file: Path) -> set[Path]:
         seen.add(current)
         waiting |= imported_by(current) - seen
     return seen
+
+
+def packages_imported_by(file: Path) -> set[str]:
+    """Top-level names of everything that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import():
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            case ast.ImportFrom(module=str(module), level=0):
+                names.add(module.partition(".")[0])
+    return names

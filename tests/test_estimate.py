@@ -3,7 +3,6 @@
 import shutil
 from types import SimpleNamespace
 
-import keras
 import pytest
 
 from cinegan import estimate
@@ -47,27 +46,3 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(tmp_path, monkeypatch
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1e9))
     with pytest.raises(CineganError, match=r"raw: about 3 GB are needed and 1 GB are free; free"):
         estimate.check_disk(3e9, tmp_path / "raw")
-
-
-LAYERS = {
-    "convolution": ([keras.layers.Conv2D(8, 3, padding="same")], 2 * 6 * 6 * 3 * 3 * 4 * 8),
-    "strided": ([keras.layers.Conv2D(8, 5, 2, padding="same")], 2 * 3 * 3 * 5 * 5 * 4 * 8),
-    # Its kernel is applied at each of the 6 x 6 input pixels.
-    "transposed": (
-        [keras.layers.Conv2DTranspose(8, 5, 2, padding="same")],
-        2 * 6 * 6 * 5 * 5 * 4 * 8,
-    ),
-    "dense": ([keras.layers.Flatten(), keras.layers.Dense(7)], 2 * 6 * 6 * 4 * 7),
-    "the rest": ([keras.layers.ReLU(), keras.layers.BatchNormalization()], 0),
-    "a sum": (
-        [keras.layers.Conv2D(2, 1), keras.layers.Flatten(), keras.layers.Dense(1)],
-        2 * 6 * 6 * 4 * 2 + 2 * 6 * 6 * 2,
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", LAYERS)
-def test_operations_are_two_per_multiply_add(kind):
-    layers, expected = LAYERS[kind]
-    network = keras.Sequential([keras.Input((6, 6, 4)), *layers])
-    assert estimate.flops_per_image(network) == expected

@@ -160,20 +160,6 @@ def test_rounded_keeps_significant_digits_and_turns_no_number_to_null(value, dig
     assert files.rounded(value, digits) == expected
 
 
-def test_hashes_are_the_published_ones_and_folders_hash_by_name_and_content(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "x").write_bytes(b"abc")
-    assert files.sha256(tmp_path / "a" / "x") == (
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    )
-    before = files.sha256_of_folder(tmp_path)
-    assert files.sha256_of_folder(tmp_path) == before
-    (tmp_path / "a" / "x").rename(tmp_path / "a" / "y")
-    renamed = files.sha256_of_folder(tmp_path)
-    (tmp_path / "a" / "y").write_bytes(b"abd")
-    assert len({before, renamed, files.sha256_of_folder(tmp_path)}) == 3
-
-
 def test_zips_of_the_same_content_are_the_same_bytes_and_stored(tmp_path):
     for name in ("a.zip", "b.zip"):
         with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:

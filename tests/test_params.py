@@ -128,7 +128,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_valid_one(tmp_path, unknown,
         # out of range
         ("seed", -1, "input should be greater than or equal to 0 (it is -1)"),
         ("threads", 0, "input should be greater than or equal to 1 (it is 0)"),
-        ("data.phases", 3, "input should be greater than or equal to 4 (it is 3)"),
+        ("data.phases", 3, "input should be greater than or equal to 8 (it is 3)"),
         ("data.split.val", 1.0, "input should be less than 1 (it is 1.0)"),
         ("data.phantom.size", 4096, "input should be less than or equal to 512 (it is 4096)"),
         ("crop.box_mm", 10, "input should be greater than or equal to 60 (it is 10)"),

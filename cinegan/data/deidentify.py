@@ -8,14 +8,17 @@ key stays in the main checkout and outside Git.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import os
 import secrets
 import zipfile
 from collections import Counter
 from pathlib import Path
 
 import pydicom
+from filelock import FileLock
 from pydicom.uid import UID
 from tqdm import tqdm
 
@@ -24,6 +27,8 @@ from cinegan.errors import CineganError
 from cinegan.files import add_to_zip, atomic_file
 
 KEY_FILE = ".pseudonym-key"
+
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"  # MR Image Storage (PS3.4 B.5)
 
 # Kept as they are: what an image is, how it was acquired, where and when in the cycle it lies.
 SAFE = """
@@ -44,6 +49,10 @@ WindowWidth RescaleIntercept RescaleSlope RescaleType LossyImageCompression Pixe
 UIDS = ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"]
 
 
+class NotAnMrImageError(ValueError):
+    """A file that may well lie beside MR images, but is none."""
+
+
 def pack_folder(source: Path, folder: Path, key: bytes, strict: bool) -> dict[str, str]:
     """Pack every MR image below `source` into one archive per patient.
 
@@ -56,7 +65,7 @@ def pack_folder(source: Path, folder: Path, key: bytes, strict: bool) -> dict[st
     ------
     CineganError
         If there is no such folder, if nothing in it can be packed, or, with `strict`, at the
-        first file that cannot.
+        first MR image that cannot.
     """
     if not source.is_dir():
         raise CineganError(f"data.folder: {source} is not a folder; name the one with your DICOM")
@@ -65,7 +74,7 @@ def pack_folder(source: Path, folder: Path, key: bytes, strict: bool) -> dict[st
 
     def leave_out(path: Path, error: Exception) -> None:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        if strict:
+        if strict and not isinstance(error, NotAnMrImageError):
             raise CineganError(f"{path}: {why}; remove it, or set data.strict: false") from None
         left_out[path.relative_to(source).as_posix()] = why
 
@@ -105,6 +114,15 @@ def pack_folder(source: Path, folder: Path, key: bytes, strict: bool) -> dict[st
     return left_out
 
 
+def told(left_out: dict[str, str], shown: int = 10) -> str:
+    """Say what was left out: how many files for each reason, and the first of them by name."""
+    counts = Counter(left_out.values())
+    lines = [f"left out {count} file(s): {why}" for why, count in counts.most_common()]
+    names = list(left_out)[:shown]
+    more = f" and {len(left_out) - shown} more" if len(left_out) > shown else ""
+    return "\n".join([*lines, *([", ".join(names) + more] if names else [])])
+
+
 def _commonest(left_out: dict[str, str]) -> str:
     """Why most files were left out, in brackets; nothing where there were none."""
     counts = Counter(left_out.values()).most_common(1)
@@ -121,9 +139,14 @@ def pseudonym_key(checkout: Path) -> bytes:
     """
     path = checkout / KEY_FILE
     if not path.exists():
-        with atomic_file(path) as partial:
-            partial.write_text(secrets.token_hex(32))
-            partial.chmod(0o600)
+        # Nobody else may read it, and of two that come at once the first one's stays.
+        options = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        with (
+            FileLock(f"{path}.lock"),
+            contextlib.suppress(FileExistsError),
+            os.fdopen(os.open(path, options, 0o600), "w") as new,
+        ):
+            new.write(secrets.token_hex(32))
     try:
         return bytes.fromhex(path.read_text())
     except ValueError:
@@ -170,17 +193,22 @@ def pseudonym(identity: str, key: bytes) -> str:
 def _place(content: bytes, key: bytes) -> tuple[str, str]:
     """Pseudonym and name within the archive of one image."""
     if not dicom.is_dicom(content):
-        raise ValueError("not a DICOM file")
+        raise NotAnMrImageError("not a DICOM file")
     ds = dicom.parse(content, stop_before_pixels=True)
-    if ds.get("Modality") != "MR":
-        raise ValueError(f"modality {ds.get('Modality', 'unknown')}, not MR")
-    if not ds.get("SOPInstanceUID") or not ds.get("SOPClassUID"):
-        raise ValueError("SOPInstanceUID or SOPClassUID is missing")
+    for needed in ("Modality", "SOPClassUID", "SOPInstanceUID"):
+        if not ds.get(needed):
+            raise ValueError(f"{needed} is missing")
+    if ds.Modality != "MR":
+        raise NotAnMrImageError(f"modality {ds.Modality}, not MR")
+    if ds.SOPClassUID != MR_IMAGE or ds.get("SamplesPerPixel", 1) != 1:
+        # Screen captures call themselves MR too, and have names burned into their pixels.
+        raise NotAnMrImageError("not of the class MR Image Storage, one grey value a pixel")
     identity = _identity(ds)
     series = int(ds.get("SeriesNumber") or 0)
     uid = _uid(str(ds.SOPInstanceUID), key)
-    name = f"series_{series}/IM-{int(ds.get('InstanceNumber') or 0):05d}-{str(uid)[-8:]}.dcm"
-    return pseudonym(identity, key), name
+    study = _uid(str(ds.get("StudyInstanceUID", "")), key)
+    image = f"IM-{int(ds.get('InstanceNumber') or 0):05d}-{str(uid)[-8:]}.dcm"
+    return pseudonym(identity, key), f"study_{str(study)[-6:]}/series_{series}/{image}"
 
 
 def _identity(ds: pydicom.Dataset) -> str:

@@ -17,16 +17,10 @@ warnings.filterwarnings("ignore", module=r"pydicom\.")
 _Absent = TypeVar("_Absent", float, None)
 
 _HEADER_TAGS = [
-    "SOPClassUID",
     "PatientID",
-    "PatientSex",
-    "PatientAge",
-    "Modality",
     "SeriesNumber",
     "InstanceNumber",
     "TriggerTime",
-    "NominalInterval",
-    "CardiacNumberOfImages",
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",

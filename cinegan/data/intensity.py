@@ -8,6 +8,7 @@ them to 0..255, and what a network sees is a grey level over 127.5, minus 1. The
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +30,9 @@ def to_grey(stack: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def to_network(grey: np.ndarray) -> np.ndarray:
-    """Map grey levels to [-1, 1], float32."""
-    return grey.astype(np.float32) / 127.5 - 1.0
+def to_network(grey: Any) -> Any:
+    """Map grey levels, an array or tensor of float32, to [-1, 1]."""
+    return grey / 127.5 - 1.0
 
 
 def from_network(values: np.ndarray) -> np.ndarray:

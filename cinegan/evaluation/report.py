@@ -27,63 +27,32 @@ SYNTHETIC = "synthetic"
 PAIRS = {"train": (SYNTHETIC, "train"), "test": (SYNTHETIC, "test"), "floor": ("train", "test")}
 
 
-def evaluate(
-    samples: Bytes,
-    real: Mapping[str, Bytes],
-    patients: Mapping[str, NDArray[Any]],
-    *,
-    seed: int,
-    extractor: str = "texture",
-    draws: int = 20,
-    min_samples: int = 8,
-) -> dict[str, Any]:
-    """Judge synthetic cycles against real ones of train and of test patients.
+def standardised_features(
+    samples: Bytes, real: Mapping[str, Bytes], *, extractor: str = "texture"
+) -> dict[str, Floats]:
+    """Features of the synthetic set and each split, in standard deviations of the train split.
+
+    Without real cycles of train patients there is no scale to measure in: every feature is then
+    nan.
 
     Parameters
     ----------
     samples : ndarray of uint8, shape (n, H, W, T)
         Synthetic cycles.
     real : mapping of split to ndarray of uint8, shape (n, H, W, T)
-        Real cycles of "train" and "test"; other splits are left alone.
-    patients : mapping of split to array, shape (n,)
-        The patient each real cycle belongs to.
-    seed : int
-        Of the subsamples.
+        Real cycles; those of "train" set the scale.
     extractor : str
-        Key of `EXTRACTORS`; it becomes part of the metrics' names.
-    draws : int
-        Subsamples that a distance is averaged over.
-    min_samples : int
-        A set of fewer cycles is not compared, at least 2.
-
-    Returns
-    -------
-    dict
-        See `frechet_report`.
-
-    Raises
-    ------
-    CineganError
-        If arrays do not fit one another, or a patient stands in both train and test.
-    """
-    features = standardised_features(samples, real, extractor=extractor)
-    return frechet_report(
-        features, patients, seed=seed, extractor=extractor, draws=draws, min_samples=min_samples
-    )
-
-
-def standardised_features(
-    samples: Bytes, real: Mapping[str, Bytes], *, extractor: str = "texture"
-) -> dict[str, Floats]:
-    """Features of the synthetic set and each split, in standard deviations of the train split.
-
-    Parameters are those of `evaluate`. Without real cycles of train patients there is no scale to
-    measure in: every feature is then nan.
+        Key of `EXTRACTORS`.
 
     Returns
     -------
     dict of set to ndarray of float64, shape (n, d)
         First `SYNTHETIC`, then the splits in their order.
+
+    Raises
+    ------
+    CineganError
+        If an array holds no cycles, or they differ in size.
     """
     chosen = _extractor(extractor)
     sets = {SYNTHETIC: samples, **real}
@@ -114,8 +83,16 @@ def frechet_report(
     ----------
     features : mapping of set to ndarray of float64, shape (n, d)
         As `standardised_features` gives them.
-    patients, seed, extractor, draws, min_samples
-        As for `evaluate`.
+    patients : mapping of split to array, shape (n,)
+        The patient each real cycle belongs to.
+    seed : int
+        Of the subsamples.
+    extractor : str
+        Key of `EXTRACTORS`; it becomes part of the metrics' names.
+    draws : int
+        Subsamples that a distance is averaged over.
+    min_samples : int
+        A set of fewer cycles is not compared, at least 2.
 
     Returns
     -------

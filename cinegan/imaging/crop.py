@@ -102,7 +102,8 @@ def crop_cohort(cycles: Path, folder: Path, options: Crop) -> tuple[dict[str, An
     Raises
     ------
     CineganError
-        If `options.override` names a patient that is not in the cohort.
+        If `options.override` names a patient that is not in the cohort, or a place outside its
+        frames.
     """
     cohort = Cohort(cycles)
     unknown = sorted(set(options.override) - set(cohort.patients))
@@ -139,6 +140,11 @@ def _crop_patients(
         heart = find_heart(stack, spacing)
         by_hand = options.override.get(patient)
         centre = heart.middle if by_hand is None else np.array(by_hand)
+        if not all(0 <= c < side for c, side in zip(centre, stack.shape[1:3], strict=True)):
+            raise CineganError(
+                f"params.yaml: crop.override.{patient}: {by_hand} lies outside the frame of "
+                f"{stack.shape[1]} x {stack.shape[2]} pixels"
+            )
         box = box_around(centre, options.box_mm, spacing)
         traced = cohort.contours(patient)
         found = heart.left_ventricle if by_hand is None else centre

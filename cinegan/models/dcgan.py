@@ -19,6 +19,9 @@ from cinegan.params import Fraction, Strict
 # for a backend.
 keras: Any = lazy_loader.load("keras")
 
+# No batch statistics in the discriminator: a logit depends on its own cycle alone.
+INDEPENDENT_LOGITS = True
+
 FIRST_SIDE = 8
 KERNEL = 5
 
@@ -41,6 +44,10 @@ class Network(Strict):
             raise ValueError(
                 f"size {size} does not fit: {len(self.generator)} generator filters make "
                 f"{reached} pixels"
+            )
+        if size % 2 ** len(self.discriminator):
+            raise ValueError(
+                f"{len(self.discriminator)} discriminator filters cannot each halve {size} pixels"
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import shutil
 import zipfile
@@ -25,12 +24,18 @@ def checkpoint_folder(checkout: Path, name: str, record: dict[str, Any]) -> Path
     The recipe is the record (parameters and data), the code of the training and of the network,
     and the library versions: a change in any starts a training of its own.
     """
-    package = Path(__file__).resolve().parent
-    network = importlib.import_module(f"cinegan.models.{record['architecture']}").__file__
+    package = Path(__file__).resolve().parents[1]
+    code = [
+        *sorted((package / "training").glob("*.py")),
+        package / "models" / f"{record['architecture']}.py",
+        package / "models" / "layers.py",
+        package / "data" / "intensity.py",
+        package / "sampling.py",
+        package / "figures.py",
+    ]
     recipe = {
         "record": record,
-        "code": [sha256(path) for path in sorted(package.glob("*.py"))],
-        "network": sha256(Path(str(network))),
+        "code": [sha256(path) for path in code],
         "libraries": [version(library) for library in LIBRARIES],
     }
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from tqdm import tqdm
 
-from cinegan import estimate, figures
+from cinegan import figures
 from cinegan.errors import CineganError
 from cinegan.files import atomic_file, atomic_folder, sha256
 from cinegan.models import WEIGHTS
@@ -23,9 +24,11 @@ from cinegan.params import Budget, Model
 from cinegan.sampling import draw_cycles
 from cinegan.tracking import WEIGHTS_TAG, Run
 from cinegan.training.checkpoint import checkpoint_folder, load_state, save_state
+from cinegan.training.cost import training_cost
 from cinegan.training.networks import (
     build_discriminator,
     build_generator,
+    has_independent_logits,
     save_networks,
     settle_statistics,
 )
@@ -79,20 +82,25 @@ def train(
     print(
         f"{name}: {schedule.steps} steps of {schedule.batch} ({schedule.kimg(schedule.steps):g} "
         "kimg), "
-        + estimate.training_line(
+        + training_cost(
             step.generator, step.discriminator, schedule.steps * schedule.batch, schedule.batch
         ),
         flush=True,
     )
     run.params({"model": name, **record})
     work = checkpoint_folder(main_checkout(), name, record)
-    history = _train(step, schedule, work, seed, name, run)
-
-    settle_statistics(step.average, seed)
-    with atomic_folder(folder) as partial:
-        save_networks(partial, record, step.average, step.discriminator)
-        shutil.copytree(work / "snapshots", partial / "snapshots")
-        digest = sha256(partial / WEIGHTS)
+    work.mkdir(parents=True, exist_ok=True)
+    # Another worker may be at the same recipe: it waits, and then trains for itself.
+    with FileLock(f"{work}.lock"):
+        history = _train(step, schedule, work, seed, name, run)
+        settle_statistics(step.average, seed)
+        with atomic_folder(folder) as partial:
+            save_networks(partial, record, step.average, step.discriminator)
+            shutil.copytree(work / "snapshots", partial / "snapshots")
+            digest = sha256(partial / WEIGHTS)
+        # A finished state would make the next run look reproducible untrained.
+        shutil.rmtree(work)
+        Path(f"{work}.lock").unlink()
     with atomic_file(curves) as partial:
         pd.DataFrame(history, columns=["kimg", *METRICS]).to_csv(
             partial, index=False, float_format="%.6g", lineterminator="\n"
@@ -100,7 +108,6 @@ def train(
     run.tags({WEIGHTS_TAG: digest})
     run.artifact(folder, "model")
     run.artifact(curves, "model")
-    shutil.rmtree(work)  # a finished state would make the next run look reproducible untrained
 
 
 def _record(
@@ -134,7 +141,15 @@ def _prepare(
     generator, discriminator = build_generator(record), build_discriminator(record)
     configure(threads)
     average = build_generator(record)
-    return TrainingStep(generator, discriminator, average, cycles, model.training, seed)
+    return TrainingStep(
+        generator,
+        discriminator,
+        average,
+        cycles,
+        model.training,
+        seed,
+        independent_logits=has_independent_logits(record),
+    )
 
 
 def _train(
@@ -215,10 +230,13 @@ def _diverged(name: str, number: int, work: Path) -> str:
 def _stop_signals() -> Iterator[Callable[[], bool]]:
     """Turn SIGINT and SIGTERM into a question that the loop asks between steps."""
     received: list[int] = []
-    previous = {
-        number: signal.signal(number, lambda n, _: received.append(n))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+
+    def note(number: int, _: object) -> None:
+        if received:  # asked twice: at once, with the state of a minute ago
+            raise KeyboardInterrupt
+        received.append(number)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: bool(received)
     finally:

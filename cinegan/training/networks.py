@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,11 @@ def build_discriminator(record: dict[str, Any]) -> Any:
     """Build the discriminator that a record describes, with fresh weights."""
     module, options = _architecture(record)
     return module.discriminator(options, record["size"], record["phases"])
+
+
+def has_independent_logits(record: dict[str, Any]) -> bool:
+    """Whether the discriminator judges each cycle by itself, as its architecture's file says."""
+    return _architecture(record)[0].INDEPENDENT_LOGITS
 
 
 def settle_statistics(generator: Any, seed: int) -> None:
@@ -52,8 +59,13 @@ def settle_statistics(generator: Any, seed: int) -> None:
 
 def save_networks(folder: Path, record: dict[str, Any], generator: Any, discriminator: Any) -> None:
     """Write both networks' weights and the record that rebuilds them."""
-    generator.save_weights(folder / WEIGHTS)
-    discriminator.save_weights(folder / DISCRIMINATOR_WEIGHTS)
+    for network, name in ((generator, WEIGHTS), (discriminator, DISCRIMINATOR_WEIGHTS)):
+        try:
+            network.save_weights(folder / name)
+        except (RuntimeError, OSError) as error:  # h5py hides the cause in the text
+            full = "errno = 28" in str(error)
+            number = errno.ENOSPC if full else getattr(error, "errno", None) or errno.EIO
+            raise OSError(number, os.strerror(number), str(folder / name)) from None
     write_json(folder / RECORD, record)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cinegan.data import intensity
 from cinegan.params import Training
 from cinegan.training.losses import discriminator_loss, generator_loss, generator_share
 from cinegan.training.schedule import ema_decay
@@ -27,6 +28,8 @@ class TrainingStep:
         batch statistics are not those of these weights until `settle_statistics` is called.
     cycles : (n, H, W, T) uint8
         Real cycles as grey levels, all in memory.
+    independent_logits : bool
+        Whether the discriminator judges each cycle by itself, without statistics of the batch.
     """
 
     def __init__(
@@ -37,7 +40,10 @@ class TrainingStep:
         cycles: np.ndarray,
         training: Training,
         seed: int,
+        *,
+        independent_logits: bool,
     ) -> None:
+        self.independent_logits = independent_logits
         self.generator, self.discriminator, self.average = generator, discriminator, average
         self.training, self.seed = training, seed
         self._cycles = tf.constant(cycles)
@@ -135,30 +141,34 @@ class TrainingStep:
             seed=tf.stack([stream, epoch, tf.zeros_like(epoch)], axis=-1),
             max_index=count - 1,
         )
-        return tf.cast(tf.gather(self._cycles, order), tf.float32) / 127.5 - 1.0
+        return intensity.to_network(tf.cast(tf.gather(self._cycles, order), tf.float32))
 
     def _gradients(
         self, real: tf.Tensor, latents: tf.Tensor
     ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
-        """Gradients of both networks from one pass back through the discriminator."""
+        """Gradients of both networks, from one pass back through the discriminator if it can be."""
+        generator_weights = [v.value for v in self.generator.trainable_variables]
+        weights = [v.value for v in self.discriminator.trainable_variables]
         with tf.GradientTape() as generator_tape:
             fake = self.generator(latents, training=True)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=not self.independent_logits) as tape:
             tape.watch(fake)
             real_logits = self.discriminator(real, training=True)
             fake_logits = self.discriminator(fake, training=True)
             loss = tf.reduce_mean(discriminator_loss(real_logits, fake_logits))
-        weights = [v.value for v in self.discriminator.trainable_variables]
-        *discriminator_gradients, fake_gradient = tape.gradient(loss, [*weights, fake])
-        share = generator_share(fake_logits)[:, :, None, None]  # (batch, 1, 1, 1)
+            loss_of_generator = tf.reduce_mean(generator_loss(fake_logits))
+        if self.independent_logits:
+            *discriminator_gradients, fake_gradient = tape.gradient(loss, [*weights, fake])
+            fake_gradient *= generator_share(fake_logits)[:, :, None, None]  # (batch, 1, 1, 1)
+        else:
+            discriminator_gradients = tape.gradient(loss, weights)
+            fake_gradient = tape.gradient(loss_of_generator, fake)
         generator_gradients = generator_tape.gradient(
-            fake,
-            [v.value for v in self.generator.trainable_variables],
-            output_gradients=fake_gradient * share,
+            fake, generator_weights, output_gradients=fake_gradient
         )
         metrics = [
             loss,
-            tf.reduce_mean(generator_loss(fake_logits)),
+            loss_of_generator,
             tf.reduce_mean(tf.sigmoid(real_logits)),
             tf.reduce_mean(tf.sigmoid(fake_logits)),
         ]

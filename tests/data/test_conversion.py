@@ -10,12 +10,12 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_factory import AXIAL, FOUR_CHAMBER, beating, encode, image, series, write_zip
+from digests import sha256_of_folder
 
 from cinegan.data.cohort import Cohort
 from cinegan.data.conversion import convert
 from cinegan.data.splits import split_patients
 from cinegan.errors import CineganError
-from cinegan.files import sha256_of_folder
 
 PATIENTS = ["SCD0000101", "SCD0000201", "SCD0000301", "SCD0000401"]
 SQUARE = b"4.0 4.0\n11.0 4.0\n11.0 11.0\n4.0 11.0\n"

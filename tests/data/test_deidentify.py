@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import zipfile
 
@@ -258,12 +259,17 @@ def without_transfer_syntax() -> bytes:
 REFUSED = {
     "burned in": (stuffed(BurnedInAnnotation="YES"), "words may be burned into its pixels"),
     "CT": (stuffed(Modality="CT"), "modality CT, not MR"),
-    "no modality": (stuffed(Modality=None), "modality unknown, not MR"),
+    "no modality": (stuffed(Modality=None), "Modality is missing"),
     "no pixels": (stuffed(PixelData=None), "no pixel data"),
     "nobody's": (stuffed(PatientID=None, StudyInstanceUID=None), "no PatientID and no Study"),
-    "no class": (stuffed(SOPClassUID=None), "SOPInstanceUID or SOPClassUID is missing"),
+    "no class": (stuffed(SOPClassUID=None), "SOPClassUID is missing"),
+    "screen": (
+        stuffed(SOPClassUID="1.2.840.10008.5.1.4.1.1.7"),
+        "not of the class MR Image Storage",
+    ),
+    "colour": (stuffed(SamplesPerPixel=3), "not of the class MR Image Storage"),
     "text": (b"a letter about the patient", "not a DICOM file"),
-    "cut": (encode(stuffed())[:400], ""),
+    "cut": (encode(stuffed())[:400], "is missing"),
     "no syntax": (without_transfer_syntax(), ""),
     "again": (stuffed(InstanceNumber="2", SOPInstanceUID="1.2.3"), "the same image again"),
 }
@@ -280,14 +286,39 @@ def test_what_cannot_be_shared_is_left_out_with_the_reason(incoming, raw, case):
     assert len(packed) == 1
 
 
-@pytest.mark.parametrize("case", REFUSED)
+OTHER_KINDS = {"CT", "screen", "colour", "text"}  # lie beside MR images in any export
+
+
+@pytest.mark.parametrize("case", sorted(set(REFUSED) - OTHER_KINDS))
 def test_in_strict_mode_the_first_such_file_ends_the_packing(incoming, raw, case):
     content, why = REFUSED[case]
     good = stuffed(InstanceNumber="2", SOPInstanceUID="1.2.3")
-    with pytest.raises(CineganError, match=r"b/bad.dcm: .*; remove it, or set data.strict: false"):
+    message = rf"b/bad.dcm: .*{re.escape(why)}.*; remove it, or set data.strict: false"
+    with pytest.raises(CineganError, match=message):
         pack(incoming, raw, {"a/good.dcm": good, "b/bad.dcm": content}, strict=True)
     assert list(raw.iterdir()) == []
-    assert why is not None
+
+
+@pytest.mark.parametrize("case", sorted(OTHER_KINDS))
+def test_what_is_no_mr_image_is_left_out_in_strict_mode_too(incoming, raw, case):
+    content, why = REFUSED[case]
+    good = stuffed(InstanceNumber="2", SOPInstanceUID="1.2.3")
+    files = {"a/good.dcm": good, "b/other": content}
+    left_out, packed = pack(incoming, raw, files, strict=True)
+    assert why in left_out["b/other"]
+    assert len(packed) == 1
+
+
+def test_what_was_left_out_is_told_by_reason_and_the_first_by_name():
+    left_out = {f"x/{k}": "modality CT, not MR" for k in range(12)} | {"y": "no pixel data"}
+    told = deidentify.told(left_out).splitlines()
+    assert told[:2] == [
+        "left out 12 file(s): modality CT, not MR",
+        "left out 1 file(s): no pixel data",
+    ]
+    assert told[2].startswith("x/0, x/1")
+    assert told[2].endswith("x/9 and 3 more")
+    assert deidentify.told({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -335,7 +366,7 @@ def test_the_key_is_made_once_kept_and_for_its_owner_alone(tmp_path):
     key = deidentify.pseudonym_key(tmp_path)
     assert len(key) == 32
     assert deidentify.pseudonym_key(tmp_path) == key
-    (file,) = tmp_path.iterdir()
+    file = tmp_path / deidentify.KEY_FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     (tmp_path / "other").mkdir()
     assert deidentify.pseudonym_key(tmp_path / "other") != key

@@ -25,7 +25,7 @@ def test_no_integer_type_overflows(dtype):
 
 def test_all_grey_levels_survive_the_way_to_the_network_and_back():
     grey = np.arange(256, dtype=np.uint8)
-    values = intensity.to_network(grey)
+    values = intensity.to_network(grey.astype(np.float32))
     assert values.dtype == np.float32
     assert (values.min(), values.max()) == (-1.0, 1.0)
     np.testing.assert_array_equal(intensity.from_network(values), grey)

@@ -8,7 +8,6 @@ from cinegan.errors import CineganError
 from cinegan.evaluation.features import TEXTURE_NAMES
 from cinegan.evaluation.report import (
     descriptor_table,
-    evaluate,
     frechet_report,
     pool_table,
     standardised_features,
@@ -60,6 +59,11 @@ def corrupted(kind):
         case "collapsed":
             return np.repeat(UNSEEN[:1], len(UNSEEN), axis=0)
     raise ValueError(kind)
+
+
+def evaluate(samples, real, patients, *, seed, extractor="texture"):
+    features = standardised_features(samples, real, extractor=extractor)
+    return frechet_report(features, patients, seed=seed, extractor=extractor)
 
 
 @pytest.fixture(scope="module")

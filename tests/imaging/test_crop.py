@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from digests import sha256_of_folder
 from skimage.draw import polygon2mask
 from test_heart import chest
 
 from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
 from cinegan.data.contours import mask
 from cinegan.errors import CineganError
-from cinegan.files import sha256_of_folder
 from cinegan.imaging.crop import Box, box_around, crop_cohort, cut, original_box
 from cinegan.params import Crop
 

@@ -76,3 +76,23 @@ def test_size_must_be_what_the_filters_reach(filters, size):
     network.check_size(size)
     with pytest.raises(ValueError, match=f"{len(filters)} generator filters make {size} pixels"):
         network.check_size(2 * size)
+
+
+def test_a_logit_depends_on_its_own_cycle_alone_as_the_file_says():
+    network = dcgan.Network.model_validate(SMALL | {"generator": [8, 8], "discriminator": [4, 4]})
+    discriminator = dcgan.discriminator(
+        network.model_copy(update={"dropout": 0.0}), size=16, phases=5
+    )
+    cycles = np.random.default_rng(0).normal(size=(3, 16, 16, 5)).astype("float32")
+    others = np.concatenate([cycles[:1], -cycles[1:]])
+    a, b = (np.asarray(discriminator(x, training=True))[0] for x in (cycles, others))
+    assert dcgan.INDEPENDENT_LOGITS
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_the_discriminator_must_be_able_to_halve_so_often():
+    network = dcgan.Network.model_validate(
+        SMALL | {"generator": [8, 8], "discriminator": [4, 4, 4, 4, 4]}
+    )
+    with pytest.raises(ValueError, match="5 discriminator filters cannot each halve 16 pixels"):
+        network.check_size(16)

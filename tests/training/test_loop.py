@@ -8,9 +8,10 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
+from digests import sha256_of_folder
 
 from cinegan.errors import CineganError
-from cinegan.files import read_json, sha256_of_folder
+from cinegan.files import read_json
 from cinegan.tracking import Run
 from cinegan.training import loop
 from cinegan.training.step import METRICS, TrainingStep

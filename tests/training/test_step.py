@@ -22,14 +22,23 @@ def make(model, cycles):
         set_seed(seed)
         pair = build_generator(record), build_discriminator(record)
         configure(2)
-        return TrainingStep(*pair, build_generator(record), cycles, model.training, seed)
+        return TrainingStep(
+            *pair,
+            build_generator(record),
+            cycles,
+            model.training,
+            seed,
+            independent_logits=True,
+        )
 
     return build
 
 
-def test_one_pass_back_gives_both_networks_their_gradients(make):
+@pytest.mark.parametrize("independent", [True, False])
+def test_both_networks_get_their_own_gradients_in_one_pass_back_or_two(make, independent):
     step = make()
-    for layer in step.discriminator.layers:  # the two ways must drop the same
+    step.independent_logits = independent
+    for layer in step.discriminator.layers:  # what is compared must drop the same
         if hasattr(layer, "draw"):
             layer.draw = lambda shape, rate: tf.reshape(tf.range(np.prod(shape)) % 3 == 0, shape)
     real, latents = tf.random.normal((4, 16, 16, 6)), tf.random.normal((4, 8))

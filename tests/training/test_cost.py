@@ -1,0 +1,51 @@
+"""Operations are counted, time and memory foretold, before a training starts."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import pytest
+
+from cinegan.models import dcgan
+from cinegan.training import cost
+
+LAYERS = {
+    "convolution": ([keras.layers.Conv2D(8, 3, padding="same")], 2 * 6 * 6 * 3 * 3 * 4 * 8),
+    "strided": ([keras.layers.Conv2D(8, 5, 2, padding="same")], 2 * 3 * 3 * 5 * 5 * 4 * 8),
+    # Its kernel is applied at each of the 6 x 6 input pixels.
+    "transposed": (
+        [keras.layers.Conv2DTranspose(8, 5, 2, padding="same")],
+        2 * 6 * 6 * 5 * 5 * 4 * 8,
+    ),
+    "dense": ([keras.layers.Flatten(), keras.layers.Dense(7)], 2 * 6 * 6 * 4 * 7),
+    "the rest": ([keras.layers.ReLU(), keras.layers.BatchNormalization()], 0),
+    "a sum": (
+        [keras.layers.Conv2D(2, 1), keras.layers.Flatten(), keras.layers.Dense(1)],
+        2 * 6 * 6 * 4 * 2 + 2 * 6 * 6 * 2,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_operations_are_two_per_multiply_add(kind):
+    layers, expected = LAYERS[kind]
+    network = keras.Sequential([keras.Input((6, 6, 4)), *layers])
+    assert cost.flops_per_image(network) == expected
+
+
+def test_the_original_dcgan64_takes_what_its_layers_say():
+    network = dcgan.Network(
+        latent=100,
+        generator=[512, 256, 128, 64],
+        discriminator=[64, 128, 256, 512],
+        leak=0.3,
+        dropout=0.3,
+    )
+    pair = dcgan.generator(network, 64, 20), dcgan.discriminator(network, 64, 20)
+    million = [round(cost.flops_per_image(one) / 2e6) for one in pair]
+    assert million == [351, 190]  # multiply-adds, by hand from the layers' shapes
+    told = cost.training_cost(*pair, images=32_000, batch=32)
+    seconds, unit, memory = re.match(r"about ([\d.]+) (s|min|h) and ([\d.]+) GB", told).groups()
+    assert float(seconds) * {"s": 1, "min": 60, "h": 3600}[unit] > 5
+    assert 1.0 < float(memory) < 2.5
