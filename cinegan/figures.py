@@ -48,7 +48,7 @@ def tiles(cycles: np.ndarray, columns: int = 4) -> np.ndarray:
     return grid.transpose(4, 0, 2, 1, 3).reshape(phases, rows * height, columns * width)
 
 
-def real_above_synthetic(real: np.ndarray, synthetic: np.ndarray, columns: int = 5) -> np.ndarray:
+def real_above_synthetic(real: np.ndarray, synthetic: np.ndarray, columns: int = 4) -> np.ndarray:
     """A moving picture of real cycles, from all over the set, above as many synthetic ones.
 
     Parameters
