@@ -108,13 +108,13 @@ def write_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> 
         spread = [row.get(f"{distance}_{name}_sd") or 0.0 for row in table]
         places = np.arange(len(table)) + 0.27 * (k - 1)
         axes.barh(places, values, 0.25, xerr=spread, label=label, color=colour, capsize=2)
-        for place, value in zip(places, values, strict=True):
-            axes.annotate(f" {value:.3g}", (value, place), va="center", fontsize=8)
+        for place, value, beyond in zip(places, values, spread, strict=True):
+            axes.annotate(f"  {value:.3g}", (value + beyond, place), va="center", fontsize=8)
     axes.set_yticks(np.arange(len(table)), [row["model"] for row in table])
     axes.invert_yaxis()
     axes.set_xlabel(f"{distance.replace('_', ' ')} distance (lower is closer to real)")
     axes.margins(x=0.12)
-    axes.legend(fontsize=8, frameon=False, loc="best")
+    figure.legend(fontsize=8, frameon=False, loc="outside upper left", ncols=3)
     axes.spines[["top", "right"]].set_visible(False)
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120, metadata={"Software": None})
