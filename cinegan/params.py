@@ -68,6 +68,7 @@ class Data(Strict):
     mirror: str | None
     folder: str
     phases: Annotated[int, Field(ge=8, le=100)]
+    spacing_mm: Annotated[float, Field(ge=0.3, le=10)] | None
     exclude: list[Annotated[str, Field(pattern=r"^[^:]+(:(0|[1-9]\d*))?$")]]
     strict: bool
     split: Split

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from cinegan import estimate
-from cinegan.data import deidentify, sunnybrook
+from cinegan.data import sunnybrook
+from cinegan.data.deidentify import pseudonym_key
+from cinegan.data.packing import pack_folder
 from cinegan.data.phantom.archives import write_cohort
 from cinegan.errors import run_command
 from cinegan.files import atomic_folder
@@ -40,12 +43,12 @@ def main(_: Sequence[str]) -> None:
         case "sunnybrook":
             sunnybrook.bring(sunnybrook.official_sources(), RAW)
         case "folder":
-            key = deidentify.pseudonym_key(main_checkout())
+            key = pseudonym_key(main_checkout())
             with atomic_folder(RAW) as partial:
-                left_out = deidentify.pack_folder(
-                    own_folder(data.folder), partial, key, data.strict
-                )
-            print(deidentify.told(left_out))
+                report = pack_folder(own_folder(data.folder), partial, key, data.strict)
+            print(report.told())
+            for line in report.warnings():
+                print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cinegan.data.conversion import convert
+from cinegan.conversion import convert
 from cinegan.params import Data, Phantom, Split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +32,7 @@ def data_options():
             "mirror": None,
             "folder": "data/incoming",
             "phases": 20,
+            "spacing_mm": None,
             "exclude": [],
             "strict": False,
             "split": Split(val=0.2, test=0.2),

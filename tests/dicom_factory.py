@@ -6,18 +6,21 @@ Independent of the project's own writer and phantom: reading is tested against o
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import gdcm
+import nibabel
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
-# A short-axis plane: its normal points from the base of the heart to its apex.
+# A short-axis plane as scanners lay it, seen from the apex; NORMAL points from base to apex.
 NORMAL = np.array([1.0, -1.0, -1.0]) / np.sqrt(3)
 ROW = np.array([1.0, 1.0, 0.0]) / np.sqrt(2)
-SHORT_AXIS = (*ROW, *np.cross(NORMAL, ROW))
+SHORT_AXIS = (*ROW, *np.cross(ROW, NORMAL))
 FOUR_CHAMBER = (*NORMAL, *ROW)
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -101,6 +104,7 @@ def series(
     """One series as {member: file}: InstanceNumber runs through the phases, slice after slice."""
     direction = np.array([*orientation]).reshape(2, 3)
     normal = np.cross(*direction)
+    normal = normal if normal @ NORMAL >= 0 else -normal  # slices run from base to apex
     files = {}
     for i in range(slices):
         for phase in range(phases):
@@ -130,3 +134,101 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
         for name, content in members.items():
             archive.writestr(name, content)
     return path
+
+
+COMPRESSED = {
+    "JPEG lossless": gdcm.TransferSyntax.JPEGLosslessProcess14_1,
+    "JPEG 2000": gdcm.TransferSyntax.JPEG2000Lossless,
+    "JPEG-LS": gdcm.TransferSyntax.JPEGLSLossless,
+    "RLE": gdcm.TransferSyntax.RLELossless,
+}
+
+
+def compressed(content: bytes, syntax: str) -> bytes:
+    """A file with its pixels compressed by GDCM, in one of the COMPRESSED syntaxes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "image.dcm")
+        path.write_bytes(content)
+        reader, change = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax()
+        reader.SetFileName(str(path))
+        assert reader.Read()
+        change.SetTransferSyntax(gdcm.TransferSyntax(COMPRESSED[syntax]))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer = gdcm.ImageWriter()
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        writer.SetFileName(str(path))
+        assert writer.Write()
+        return path.read_bytes()
+
+
+def _item(**elements: object) -> Dataset:
+    ds = Dataset()
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def enhanced(slices: int = 3, phases: int = 4, gap_mm: float = 10.0, **elements: object) -> Dataset:
+    """An Enhanced MR image of a short-axis stack: frames slice by slice, phase by phase."""
+    normal = np.cross(SHORT_AXIS[:3], SHORT_AXIS[3:])
+    frames, pictures = [], []
+    for i in range(slices):
+        for phase in range(phases):
+            position = [round(float(x), 4) for x in i * gap_mm * normal]
+            trigger = 800.0 * phase / phases
+            frames.append(
+                _item(
+                    FrameContentSequence=[
+                        _item(
+                            TemporalPositionIndex=phase + 1,
+                            InStackPositionNumber=i + 1,
+                            StackID="1",
+                            FrameAcquisitionDateTime=f"20231117101112.{phase + 100:06}",
+                        )
+                    ],
+                    PlanePositionSequence=[_item(ImagePositionPatient=position)],
+                    CardiacSynchronizationSequence=[
+                        _item(NominalCardiacTriggerDelayTime=trigger, RRIntervalTimeNominal=800.0)
+                    ],
+                )
+            )
+            pictures.append(beating(phase, phases, i))
+    shared = _item(
+        PixelMeasuresSequence=[_item(PixelSpacing=[1.5, 1.25], SliceThickness="8")],
+        PlaneOrientationSequence=[
+            _item(ImageOrientationPatient=[round(float(x), 6) for x in SHORT_AXIS])
+        ],
+    )
+    defaults = {
+        "SOPClassUID": EnhancedMRImageStorage,
+        "NumberOfFrames": len(frames),
+        "SharedFunctionalGroupsSequence": [shared],
+        "PerFrameFunctionalGroupsSequence": frames,
+        "PixelData": np.stack(pictures).astype("<i2").tobytes(),
+    }
+    of_groups = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "TriggerTime")
+    ds = image(**{**dict.fromkeys(of_groups), **defaults, **elements})
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    return ds
+
+
+def nifti(
+    slices: int = 3, phases: int = 4, dtype: str = "int16", step_ms: float = 40.0, **fields: object
+) -> bytes:
+    """A 4D NIfTI of a short-axis stack; `fields` replace what stands in its header."""
+    data = np.empty((12, 16, slices, phases), dtype)
+    for i in range(slices):
+        for phase in range(phases):
+            data[:, :, i, phase] = beating(phase, phases, i)[:, :12].T
+    directions = np.array([*SHORT_AXIS, *np.cross(SHORT_AXIS[:3], SHORT_AXIS[3:])]).reshape(3, 3)
+    affine = np.eye(4)
+    affine[:3, :3] = np.diag([-1, -1, 1]) @ directions.T @ np.diag([1.25, 1.5, 10.0])
+    affine[:3, 3] = [5.0, -6.0, 7.0]
+    volume = nibabel.Nifti1Image(data, affine)
+    volume.header.set_xyzt_units("mm", "msec")
+    volume.header["pixdim"][4] = step_ms
+    for field, value in fields.items():
+        volume.header[field] = value
+    return volume.to_bytes()

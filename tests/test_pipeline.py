@@ -80,6 +80,8 @@ FLOOR_2 = (
     "cinegan/evaluation/",
     "cinegan/sampling.py",
     "cinegan/comparison.py",
+    "cinegan/conversion.py",
+    "cinegan/contact_sheet.py",
 )
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from skimage.transform import resize
 
 from cinegan.data import intensity
+from cinegan.data.resizing import resize_frames
 from cinegan.errors import CineganError
 from cinegan.files import atomic_folder, read_json
 
-INDEX, CONTOURS = "index.csv", "contours.json"
+INDEX = "index.csv"
+CONTOURS = {"expert": "contours.json", "truth": "truth.json"}
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,18 @@ class PlacedContour:
     row, phase : int
         First and last axis of the stack: `stack[row, :, :, phase]`.
     kind : str
-        "endo", "epi", "papillary1" or "papillary2".
+        "endo", "epi", "rv", "papillary1" or "papillary2".
     points_px : (n, 2) float64
         x, y in pixels of that stack's frames.
+    source : str
+        "expert", or "truth" of a phantom, which knows all phases.
     """
 
     row: int
     phase: int
     kind: str
     points_px: np.ndarray
+    source: str = "expert"
 
 
 @dataclass(frozen=True)
@@ -78,21 +82,23 @@ def write_cohort(
     """
     rows: list[dict[str, Any]] = []
     windows: dict[str, tuple[float, float]] = {}
-    contours: dict[str, list[dict[str, Any]]] = {}
+    contours: dict[str, dict[str, list[dict[str, Any]]]] = {source: {} for source in CONTOURS}
     with atomic_folder(folder) as partial:
         for cycles in patients:
             np.save(partial / f"{cycles.patient}.npy", cycles.stack)
             rows += cycles.rows
             windows[cycles.patient] = intensity.window(cycles.stack)
-            contours[cycles.patient] = [
-                {
-                    "row": c.row,
-                    "phase": c.phase,
-                    "kind": c.kind,
-                    "points_px": np.round(c.points_px, 3).tolist(),
-                }
-                for c in cycles.contours
-            ]
+            for source, by_patient in contours.items():
+                by_patient[cycles.patient] = [
+                    {
+                        "row": c.row,
+                        "phase": c.phase,
+                        "kind": c.kind,
+                        "points_px": np.round(c.points_px, 2).tolist(),
+                    }
+                    for c in cycles.contours
+                    if c.source == source
+                ]
         if not rows:
             raise CineganError(f"{folder}: not one patient has cycles with readable pixels")
         if split is not None:
@@ -100,7 +106,9 @@ def write_cohort(
             rows = [row | {"split": chosen[row["patient"]]} for row in rows]
         pd.DataFrame(rows).to_csv(partial / INDEX, index=False, lineterminator="\n")
         intensity.write_windows(partial, windows)
-        (partial / CONTOURS).write_text(json.dumps(contours, separators=(",", ":")) + "\n")
+        for source, by_patient in contours.items():
+            text = json.dumps(by_patient, separators=(",", ":"))
+            (partial / CONTOURS[source]).write_text(text + "\n")
 
 
 class Cohort:
@@ -114,6 +122,7 @@ class Cohort:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._contours: dict[str, dict[str, Any]] = {}
         try:
             self.index = pd.read_csv(  # a patient may be called NA
                 folder / INDEX, dtype={"patient": str}, keep_default_na=False, na_values=[""]
@@ -129,10 +138,6 @@ class Cohort:
         return list(dict.fromkeys(self.index["patient"]))
 
     @cached_property
-    def _contours(self) -> dict[str, Any]:
-        return read_json(self.folder / CONTOURS)
-
-    @cached_property
     def _windows(self) -> dict[str, Any]:
         return read_json(self.folder / intensity.FILE_NAME)["patients"]
 
@@ -144,24 +149,43 @@ class Cohort:
         """One patient's intensities, (slices, H, W, phases), mapped from disk."""
         return np.load(self.folder / f"{patient}.npy", mmap_mode="r")
 
-    def contours(self, patient: str) -> list[PlacedContour]:
-        """One patient's contours; empty where there are none."""
+    def contours(self, patient: str, source: str = "expert") -> list[PlacedContour]:
+        """One patient's contours, an expert's or a phantom's truth; empty where there are none."""
         return [
-            PlacedContour(c["row"], c["phase"], c["kind"], np.array(c["points_px"], dtype=float))
-            for c in self._contours.get(patient, [])
+            PlacedContour(
+                c["row"], c["phase"], c["kind"], np.array(c["points_px"], dtype=float), source
+            )
+            for c in self._drawn(source).get(patient, [])
         ]
+
+    def _drawn(self, source: str) -> dict[str, Any]:
+        """All contours of a source; a phantom's truth is large, and read only if asked for."""
+        if source not in self._contours:
+            self._contours[source] = read_json(self.folder / CONTOURS[source])
+        return self._contours[source]
+
+    def window(self, patient: str) -> tuple[float, float]:
+        """Intensities of one patient that become black and white."""
+        window = self._windows[patient]
+        return window["low"], window["high"]
+
+    def spacing_mm(self, patient: str) -> tuple[float, float]:
+        """Distance between one patient's rows and between its columns, mm."""
+        first = self.rows(patient).iloc[0]
+        return float(first["spacing_row_mm"]), float(first["spacing_column_mm"])
 
     def grey(self, patient: str, size: int) -> np.ndarray:
         """One patient's cycles as grey levels, (slices, size, size, phases) uint8.
 
-        Frames of another size are resized with an antialiasing filter before they are quantised.
+        A field that is not square is padded with black on both sides, so that hearts keep their
+        shape. Frames of another size are resized with an antialiasing filter before they are
+        quantised.
         """
-        stack = self.stack(patient)
-        window = self._windows[patient]
+        low, high = self.window(patient)
+        stack = _squared(self.stack(patient), self.spacing_mm(patient), low)
         if stack.shape[1:3] != (size, size):
-            shape = (stack.shape[0], size, size, stack.shape[3])
-            stack = resize(stack.astype(np.float32), shape, order=1, anti_aliasing=True)
-        return intensity.to_grey(stack, window["low"], window["high"])
+            stack = resize_frames(stack, size, size)
+        return intensity.to_grey(stack, low, high)
 
     def split(self, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
         """All cycles of a split.
@@ -180,3 +204,15 @@ class Cohort:
             np.concatenate([self.grey(patient, size) for patient in patients]),
             chosen["patient"].to_numpy(dtype=str),
         )
+
+
+def _squared(stack: np.ndarray, spacing_mm: tuple[float, float], black: float) -> np.ndarray:
+    """Pad (n, H, W, T) to a field of equal sides in mm, unless they differ by rounding only."""
+    sides_mm = [n * s for n, s in zip(stack.shape[1:3], spacing_mm, strict=True)]
+    if max(sides_mm) < 1.02 * min(sides_mm):
+        return stack
+    missing = [
+        round(max(sides_mm) / s) - n for n, s in zip(stack.shape[1:3], spacing_mm, strict=True)
+    ]
+    around = [(0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)]
+    return np.pad(stack, around, constant_values=round(black))

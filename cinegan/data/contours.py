@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from skimage.draw import polygon2mask
 from skimage.measure import centroid
 
-from cinegan.data.archives import files_of, open_archive, read_member
+from cinegan.data.containers import Container
 
 KINDS = {
     "icontour": "endo",
     "ocontour": "epi",
+    "rcontour": "rv",
     "p1contour": "papillary1",
     "p2contour": "papillary2",
 }
 
 # SCD_ManualContours/SC-HF-I-01/contours-manual/IRCCI-expert/IM-0001-0048-icontour-manual.txt
-_NAME = re.compile(r"([^/]+)/contours-manual/.*/IM-\d+-(\d+)-(icontour|ocontour|p[12]contour)-")
+# and, drawn by a phantom at every phase, PH-N-01/contours-truth/IM-0001-0048-icontour-truth.txt
+_NAME = re.compile(
+    r"([^/]+)/contours-(manual|truth)/(?:.*/)?IM-\d+-(\d+)-([ior]contour|p[12]contour)-"
+)
+SOURCES = {"manual": "expert", "truth": "truth"}
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,18 @@ class Contour:
     instance_number : int
         InstanceNumber of the DICOM image it was drawn on.
     kind : str
-        "endo", "epi", "papillary1" or "papillary2".
+        "endo", "epi", "rv", "papillary1" or "papillary2".
     points_px : (n, 2) float64
         x, y in pixels.
+    source : str
+        "expert" or "truth".
     """
 
     original_id: str
     instance_number: int
     kind: str
     points_px: np.ndarray
+    source: str
 
 
 def canonical_id(original_id: str) -> str:
@@ -50,22 +57,30 @@ def canonical_id(original_id: str) -> str:
     return re.sub(r"-0+(?=\d)", "-", original_id.strip())
 
 
-def read_contours(archive: Path) -> tuple[list[Contour], dict[str, str]]:
-    """Read all contours of an archive, and why any were left out ({member: reason})."""
-    contours, left_out = [], {}
-    with open_archive(archive) as zipped:
-        for member in files_of(zipped):
-            match = _NAME.search(member)
-            if not match:
-                continue
-            try:
-                points = _parse(read_member(zipped, member))
-            except ValueError as error:
-                left_out[f"{archive.name}/{member}"] = str(error)
-                continue
-            patient, instance, kind = match.groups()
-            contours.append(Contour(canonical_id(patient), int(instance), KINDS[kind], points))
-    return contours, left_out
+def is_contour(file: str) -> bool:
+    """Whether a file holds a contour, by its name."""
+    return _NAME.search(file) is not None
+
+
+def is_beside_contours(file: str) -> bool:
+    """Whether a file lies among contours and is none: lists, notes, automatic results."""
+    return "/contours-" in file or "SCD_ManualContours" in file
+
+
+def read_contour(container: Container, file: str) -> Contour:
+    """Read one contour.
+
+    Raises
+    ------
+    ValueError
+        If it is not a list of at least three x y pairs.
+    """
+    match = _NAME.search(file)
+    if match is None:
+        raise ValueError("not named as contours are")
+    patient, source, instance, kind = match.groups()
+    points = _parse(container.read(file))
+    return Contour(canonical_id(patient), int(instance), KINDS[kind], points, SOURCES[source])
 
 
 def mask(points_px: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -80,8 +95,8 @@ def centre(points_px: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def _parse(content: bytes) -> np.ndarray:
     try:
-        points = np.array([line.split() for line in content.decode().splitlines() if line.strip()])
-        points = points.astype(float)
+        lines = [line.split() for line in content.decode().splitlines() if line.strip()]
+        points = np.array(lines, dtype=float)
     except (UnicodeDecodeError, ValueError):
         raise ValueError("not a list of x y pairs") from None
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():

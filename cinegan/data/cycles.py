@@ -1,44 +1,70 @@
-"""From single images to cycles: find the short-axis stack, order it, complete its phases."""
+"""From single images of one slice to its cycle: phases in the order of time, any number of them.
+
+The clock is TriggerTime, the delay from the R wave. Where a study lacks it, the next of these that
+tells the phases apart stands in: AcquisitionTime, InstanceNumber, TemporalPositionIdentifier.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import pairwise
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from cinegan.data.dicom import Header
+from cinegan.data.header import Header
 
-# From the base of the heart to its apex: to the left, forward and down (x, -y, -z in LPS).
-BASE_TO_APEX = np.array([1.0, -1.0, -1.0]) / np.sqrt(3)
-# Axial, coronal and sagittal planes stand 55 degrees off that axis; short-axis planes less.
-MOST_OFF_AXIS_DEGREES = 50.0
-FEWEST_SLICES = 3  # fewer parallel cines are long-axis views
 FEWEST_PHASES = 8  # fewer cannot show a cycle
-SAME_ORIENTATION = 0.02  # largest difference of a direction's component
-SAME_POSITION_MM = 1.0
+SHORTEST_MS, LONGEST_MS = 200.0, 3000.0  # of a heartbeat: 300 and 20 beats a minute
+
+CLOCKS: dict[str, Callable[[Header], float | None]] = {
+    "TriggerTime": lambda header: header.trigger_ms,
+    "AcquisitionTime": lambda header: header.acquired_s,
+    "InstanceNumber": lambda header: header.instance_number,
+    "TemporalPositionIdentifier": lambda header: header.temporal_position,
+}
+MS_PER_TICK = {"TriggerTime": 1.0, "AcquisitionTime": 1000.0}  # the others only count
+HALF_A_DAY_S = 43200.0
+SAME_HEART_RATE = 0.15  # largest difference of heartbeats in one stack
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Frame:
-    """One image: its header and where its pixels are."""
+    """One image: its header and where its pixels are.
+
+    Attributes
+    ----------
+    alone : bool
+        Whether its file holds no other frame.
+    alias : str
+        What to call it instead where the names of folders and files may name the patient.
+    """
 
     header: Header
-    archive: str
-    member: str
+    container: str
+    file: str
+    alone: bool = True
+    alias: str = ""
 
     @property
     def series(self) -> tuple[str, str, int]:
         """What was acquired together: folder and SeriesNumber (UIDs are shared across series)."""
-        return self.archive, self.member.rpartition("/")[0], self.header.series_number
+        return self.container, self.file.rpartition("/")[0], self.header.series_number
 
     @property
     def series_name(self) -> str:
         """The series' folder in its archive."""
-        return f"{self.archive}/{self.series[1]}"
+        if self.alias:
+            return f"{self.alias}/series_{self.header.series_number}"
+        return "/".join(filter(None, self.series[:2])) or "."
+
+    @property
+    def name(self) -> str:
+        """The file in its archive."""
+        if self.alias:
+            return f"{self.series_name}/image_{self.header.instance_number}"
+        return "/".join(filter(None, (self.container, self.file)))
 
 
 @dataclass(frozen=True)
@@ -47,6 +73,11 @@ class CineSlice:
 
     position_mm: float
     frames: tuple[Frame, ...]
+
+    @property
+    def count(self) -> int:
+        """Of its phases."""
+        return len(self.frames)
 
 
 @dataclass(frozen=True)
@@ -58,191 +89,180 @@ class LeftOut:
     images: int
 
 
-def short_axis_stack(frames: Iterable[Frame]) -> tuple[list[CineSlice], list[LeftOut]]:
-    """Find the short-axis cine stack among all images of one patient.
+@dataclass(frozen=True)
+class Timeline:
+    """When the phases of a slice were scanned.
 
-    Images are grouped by orientation and matrix, then by position along the normal. A stack is
-    short-axis if it has several parallel slices that are cines and faces along the heart's long
-    axis as it lies in a chest; the one with most slices is taken. At one position the series that
-    covers most positions is taken: a repeated acquisition stands beside the stack, not in it.
-
-    Returns
-    -------
-    stack : list of CineSlice
-        From base to apex; empty if there is none.
-    left_out : list of LeftOut
-        What was not used, by series.
+    Attributes
+    ----------
+    clock : str
+        One of `CLOCKS`.
+    times : (K,) float64
+        Increasing; milliseconds after the R wave if the clock tells them, else steps.
+    period : float
+        Length of the cycle in the same unit.
+    first : float
+        When the cycle's first phase was due: earlier than `times[0]` if that one is lost.
     """
-    groups = _by_orientation(frames)
-    stacks = [_cine_slices(group) for group in groups]
-    chosen = max(
-        range(len(groups)),
-        key=lambda i: (len(stacks[i][0]) if _is_short_axis(groups[i], stacks[i][0]) else 0, -i),
-        default=None,
-    )
-    stack: list[CineSlice] = []
-    left_out: list[LeftOut] = []
-    for i, (group, (slices, spare)) in enumerate(zip(groups, stacks, strict=True)):
-        if i == chosen and _is_short_axis(group, slices):
-            stack, left_out = slices, left_out + spare
-        else:
-            left_out += _summarise(group, _why_not(group, slices))
-    return stack, left_out
+
+    clock: str
+    times: np.ndarray
+    period: float
+    first: float
+
+    @property
+    def even(self) -> bool:
+        """Whether the phases follow each other in equal steps, none of them lost."""
+        steps = np.diff([*self.times, self.times[0] + self.period])
+        return bool(steps.max() < 1.5 * np.median(steps))
+
+    def phase_at(self, time: float, phases: int) -> int | None:
+        """Which of equally spaced phases is due at a time; None where it lies between two."""
+        place = (time - self.first) / self.period * phases
+        return round(place) % phases if abs(place - round(place)) < 0.05 else None
 
 
-def resample_phases(
-    frames_hwt: np.ndarray,
-    times_ms: np.ndarray,
-    period_ms: float,
-    phases: int,
-    first_ms: float | None = None,
-) -> np.ndarray:
+def in_time(frames: Iterable[Frame]) -> tuple[list[Frame], list[Frame]]:
+    """Images of one slice in the order of time, and those that show a phase again.
+
+    Of a slice that was acquired repeatedly the fullest repetition is taken, and of equally full
+    ones the last: operators repeat what went wrong.
+    """
+    ordered = sorted(frames, key=lambda f: (f.header.instance_number, f.container, f.file))
+    times = _ticks(ordered, clock_of(ordered)) if ordered else []
+    repetitions = _runs(ordered, times)
+    if len(repetitions) > max(Counter(times).values(), default=0):
+        # Not one repetition after the other: one at each phase after the other.
+        repetitions = []
+        for frame, time in zip(ordered, times, strict=True):
+            free = next((r for r in repetitions if time not in r), None)
+            if free is None:
+                repetitions.append(free := {})
+            free[time] = frame
+    chosen = max(reversed(repetitions), key=len, default={})
+    doubles = [f for r in repetitions if r is not chosen for f in r.values()]
+    return [chosen[time] for time in sorted(chosen)], doubles
+
+
+def _runs(frames: Sequence[Frame], times: Sequence[float]) -> list[dict[float, Frame]]:
+    """Images by time; wherever time does not go on, another repetition begins."""
+    runs: list[dict[float, Frame]] = []
+    last = np.inf
+    for frame, time in zip(frames, times, strict=True):
+        if time <= last:
+            runs.append({})
+        runs[-1][time] = frame
+        last = time
+    return runs
+
+
+def clock_of(frames: Sequence[Frame]) -> str:
+    """The first clock that all images have and that tells the phases of a cycle apart."""
+    for name, tick in CLOCKS.items():
+        times = {tick(frame.header) for frame in frames}
+        # A moment of the day never comes again, a delay from the R wave does in a repetition.
+        fewest = len(frames) if name == "AcquisitionTime" else min(FEWEST_PHASES, len(frames))
+        if None not in times and len(times) >= fewest:
+            return name
+    return "InstanceNumber"
+
+
+def _ticks(frames: Sequence[Frame], clock: str) -> list[float]:
+    """When images were taken, as their clock says, which may have passed midnight."""
+    ticks = [float(CLOCKS[clock](frame.header) or 0.0) for frame in frames]
+    if clock == "AcquisitionTime" and max(ticks) - min(ticks) > HALF_A_DAY_S:
+        ticks = [tick + 2 * HALF_A_DAY_S * (tick < HALF_A_DAY_S) for tick in ticks]
+    return ticks
+
+
+def timelines(slices: Sequence[CineSlice], phases: int) -> list[Timeline]:
+    """Timelines of a stack's slices: those that lost phases learn from those that did not.
+
+    Where the fullest slices have just the wanted number of phases, evenly spaced, these are the
+    cycle: prospective gating leaves out the end of a heartbeat, and nothing is made up for it.
+    """
+    fullest = max(len(cine.frames) for cine in slices)
+    whole = [timeline(c.frames, complete=fullest == phases) for c in slices if c.count == fullest]
+    usual = sorted(whole, key=lambda line: line.period)[len(whole) // 2]
+    found = iter(whole)
+    return [next(found) if c.count == fullest else timeline(c.frames, usual) for c in slices]
+
+
+def timeline(
+    frames: Sequence[Frame], usual: Timeline | None = None, complete: bool = False
+) -> Timeline:
+    """Times of a slice's phases, and the cycle that they belong to.
+
+    The cycle lasts one step longer than from the first phase to the last, unless NominalInterval
+    or the stack's other slices say that phases are lost at its ends.
+
+    Parameters
+    ----------
+    usual : Timeline, optional
+        Of a slice of the same stack that has more phases.
+    complete : bool
+        Whether none is lost, unless there is a gap between two of them.
+    """
+    clock = clock_of(frames)
+    times = np.array(_ticks(frames, clock)) * MS_PER_TICK.get(clock, 1.0)
+    if clock == "AcquisitionTime":
+        times = times - times[0]
+    span, step = float(times[-1] - times[0]), float(np.median(np.diff(times)))
+    if clock not in MS_PER_TICK or not SHORTEST_MS / 2 < span < LONGEST_MS:
+        # Numbers count the phases, with gaps where one is lost, or tell their order only.
+        steps = np.diff(times) / step
+        counts = np.allclose(steps, np.rint(steps)) and steps.sum() < 1.5 * len(times)
+        times = np.concatenate([[0.0], np.cumsum(steps if counts else np.ones(len(steps)))])
+        span, step = float(times[-1]), 1.0
+    line = Timeline(clock, times, span + step, float(times[0]))
+    if complete and line.even:
+        return line
+    period, lost = line.period, 0
+    intervals = {frame.header.interval_ms for frame in frames} if clock in MS_PER_TICK else set()
+    nominal = intervals.pop() if len(intervals) == 1 else None
+    for candidate in (nominal, _as_usual(usual, clock, step)):
+        if candidate is not None:
+            more = round((candidate - span) / step) - 1
+            if (
+                0 <= more <= len(times) // 2
+                and abs(candidate - span - (1 + more) * step) < step / 3
+            ):
+                period, lost = candidate, more
+                break
+    # What is lost before the first phase lies between it and the R wave, or the usual delay.
+    delay = usual.first if usual is not None and usual.clock == clock else 0.0
+    early = int((times[0] - delay) / step + 0.1) if clock == "TriggerTime" else 0
+    return replace(line, period=period, first=line.first - max(0, min(lost, early)) * step)
+
+
+def _as_usual(usual: Timeline | None, clock: str, step: float) -> float | None:
+    """How long a cycle of the usual number of phases is, at this slice's heart rate."""
+    if usual is None:
+        return None
+    period = step * round(usual.period / float(np.median(np.diff(usual.times))))
+    alike = usual.clock != clock or abs(period / usual.period - 1) < SAME_HEART_RATE
+    return period if alike else None
+
+
+def resample_phases(frames_hwt: np.ndarray, line: Timeline, phases: int) -> np.ndarray:
     """Bring a cycle to `phases` equally spaced phases by a periodic cubic spline in time.
 
     Parameters
     ----------
     frames_hwt : (H, W, K)
-    times_ms : (K,) float64
-        Increasing, spanning less than `period_ms`.
-    first_ms : float or None
-        Time of the first phase wanted; None: that of the first one given.
+    line : Timeline
+        Of the K phases.
 
     Returns
     -------
-    (H, W, phases) float32; where K is `phases`, the input itself, untouched.
+    (H, W, phases) float32; where K is `phases` and none is lost, the input itself, untouched.
     """
-    if frames_hwt.shape[-1] == phases:
+    if len(line.times) == phases and line.even:
         return frames_hwt
-    closed = np.concatenate([frames_hwt, frames_hwt[..., :1]], axis=-1).astype(np.float64)
-    times = np.append(times_ms, times_ms[0] + period_ms)
-    spline = CubicSpline(times, closed, axis=-1, bc_type="periodic")
-    first = times_ms[0] if first_ms is None else first_ms
-    return spline(first + np.arange(phases) * period_ms / phases).astype(np.float32)
-
-
-def phase_times(frames: tuple[Frame, ...]) -> tuple[np.ndarray, float]:
-    """Times of a slice's phases and the length of its cycle, ms.
-
-    The cycle ends one usual step after its last phase. Without trigger times phases count as
-    equally spaced.
-    """
-    triggers = [frame.header.trigger_ms for frame in frames]
-    if any(t is None for t in triggers):
-        return np.arange(len(frames), dtype=float), float(len(frames))
-    times = np.array(triggers, dtype=float)
-    return times, float(times[-1] - times[0] + np.median(np.diff(times)))
-
-
-def _by_orientation(frames: Iterable[Frame]) -> list[list[Frame]]:
-    """Group images that share orientation and matrix, in order of SeriesNumber."""
-    groups: list[list[Frame]] = []
-    for frame in sorted(frames, key=lambda f: (f.header.series_number, f.archive, f.member)):
-        for group in groups:
-            if _same_plane(group[0].header, frame.header):
-                group.append(frame)
-                break
-        else:
-            groups.append([frame])
-    return groups
-
-
-def _same_plane(a: Header, b: Header) -> bool:
-    return (
-        a.shape == b.shape
-        and np.allclose(a.spacing_mm, b.spacing_mm, rtol=1e-3)
-        and np.allclose(a.row_direction, b.row_direction, atol=SAME_ORIENTATION)
-        and np.allclose(a.column_direction, b.column_direction, atol=SAME_ORIENTATION)
-    )
-
-
-def _is_short_axis(group: list[Frame], slices: list[CineSlice]) -> bool:
-    return len(slices) >= FEWEST_SLICES and _off_axis_degrees(group) <= MOST_OFF_AXIS_DEGREES
-
-
-def _why_not(group: list[Frame], slices: list[CineSlice]) -> str:
-    if not slices:
-        return f"no cine: fewer than {FEWEST_PHASES} phases at every position (localizer or still)"
-    if len(slices) < FEWEST_SLICES:
-        return f"{len(slices)} parallel cine slice(s), fewer than {FEWEST_SLICES}: long-axis view"
-    angle = _off_axis_degrees(group)
-    if angle > MOST_OFF_AXIS_DEGREES:
-        return f"stands {angle:.0f} degrees off the heart's long axis"
-    return "another short-axis stack of this patient has as many slices or more"
-
-
-def _off_axis_degrees(group: list[Frame]) -> float:
-    cosine = abs(group[0].header.normal @ BASE_TO_APEX)
-    return float(np.degrees(np.arccos(np.clip(cosine, 0, 1))))
-
-
-def _cine_slices(group: list[Frame]) -> tuple[list[CineSlice], list[LeftOut]]:
-    """Cines of one orientation from base to apex, one per position, and what was spare."""
-    normal = group[0].header.normal
-    normal = normal if normal @ BASE_TO_APEX >= 0 else -normal
-    by_series: dict[tuple[str, str, int], list[CineSlice]] = defaultdict(list)
-    left_out: list[LeftOut] = []
-    for frames in _by_position(group, normal):
-        for series in dict.fromkeys(f.series for f in frames):
-            phases, doubles = _in_time([f for f in frames if f.series == series])
-            left_out += _summarise(doubles, "the same phase again")
-            if len(phases) < FEWEST_PHASES:
-                left_out += _summarise(phases, f"only {len(phases)} phase(s) at this position")
-            else:
-                # Its own place: the group may have begun with another series, up to 1 mm off.
-                position = float(phases[0].header.position_mm @ normal)
-                by_series[series].append(CineSlice(position, tuple(phases)))
-    if not by_series:
-        return [], left_out
-    stack: list[CineSlice] = []
-    for cines in sorted(by_series.values(), key=len, reverse=True):
-        gap = _usual_gap(stack)
-        for cine in cines:
-            if all(abs(cine.position_mm - other.position_mm) > gap / 2 for other in stack):
-                stack.append(cine)
-            else:
-                left_out += _summarise(cine.frames, "a larger series covers this position")
-    return sorted(stack, key=lambda s: s.position_mm), left_out
-
-
-def _by_position(group: list[Frame], normal: np.ndarray) -> list[list[Frame]]:
-    """Cluster images along the normal, in the order of their positions."""
-    placed = sorted(
-        ((float(frame.header.position_mm @ normal), frame) for frame in group), key=lambda p: p[0]
-    )
-    clusters: list[list[tuple[float, Frame]]] = []
-    for position, frame in placed:
-        if clusters and position - clusters[-1][0][0] < SAME_POSITION_MM:
-            clusters[-1].append((position, frame))
-        else:
-            clusters.append([(position, frame)])
-    return [[frame for _, frame in cluster] for cluster in clusters]
-
-
-def _in_time(frames: list[Frame]) -> tuple[list[Frame], list[Frame]]:
-    """Images of one slice by trigger time (else by InstanceNumber), and the doubles."""
-    timed = all(frame.header.trigger_ms is not None for frame in frames)
-
-    def time_of(frame: Frame) -> float:
-        header = frame.header
-        return float(
-            header.trigger_ms if timed and header.trigger_ms is not None else header.instance_number
-        )
-
-    ordered = sorted(frames, key=lambda f: (time_of(f), f.header.instance_number, f.member))
-    phases: list[Frame] = []
-    doubles: list[Frame] = []
-    for frame in ordered:
-        (doubles if phases and time_of(phases[-1]) == time_of(frame) else phases).append(frame)
-    return phases, doubles
-
-
-def _usual_gap(stack: list[CineSlice]) -> float:
-    """Median distance between neighbouring slices, mm; that of "the same position" if unknown."""
-    positions = sorted(cine.position_mm for cine in stack)
-    gaps = [b - a for a, b in pairwise(positions)]
-    return float(np.median(gaps)) if gaps else SAME_POSITION_MM
-
-
-def _summarise(frames: Iterable[Frame], why: str) -> list[LeftOut]:
-    counts = Counter(frame.series_name for frame in frames)
-    return [LeftOut(series, why, images) for series, images in counts.items()]
+    closed = np.eye(len(line.times) + 1)[:, :-1]
+    closed[-1, 0] = 1  # the cycle ends as it begins
+    spline = CubicSpline([*line.times, line.times[0] + line.period], closed, bc_type="periodic")
+    weights = spline(line.first + np.arange(phases) * line.period / phases)  # (phases, K)
+    # Where a phase was scanned it is that phase, not its sum with others' rounding errors.
+    weights[np.abs(weights) < 1e-9] = 0
+    return np.asarray(frames_hwt.astype(np.float32) @ weights.T.astype(np.float32))

@@ -1,9 +1,11 @@
-"""Your own DICOM, packed into archives that a team may share: only what is known to be safe.
+"""DICOM images that may be shared: only what is known to be safe is written anew.
 
 Elements are kept by a list, not removed by one, so that what nobody thought of (private tags,
 free text, dates, burned-in overlays) stays out: a strict form of the Basic Application Level
-Confidentiality Profile (PS3.15 Annex E). Patients and UIDs get pseudonyms from a keyed hash; the
-key stays in the main checkout and outside Git.
+Confidentiality Profile (PS3.15 Annex E). Of what is kept, numbers are written anew from their
+value, text passes only as a word of the standard's, times count from the study's first image, and
+pixels are decoded, without what lies in unused bits or behind them. Patients and UIDs get
+pseudonyms from a keyed hash; the key stays in the main checkout and outside Git.
 """
 
 from __future__ import annotations
@@ -11,122 +13,149 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import math
 import os
 import secrets
-import zipfile
-from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pydicom
 from filelock import FileLock
-from pydicom.uid import UID
-from tqdm import tqdm
+from pydicom.datadict import dictionary_VR
+from pydicom.multival import MultiValue
+from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.valuerep import DSfloat
 
 from cinegan.data import dicom, dicom_writer
+from cinegan.data.elements import (
+    Elements,
+    first_item,
+    seconds_of_day,
+    seconds_of_frame,
+    text,
+    whole_number,
+)
+from cinegan.data.refusal import OtherFileError, RefusedError, refusing
 from cinegan.errors import CineganError
-from cinegan.files import add_to_zip, atomic_file
 
 KEY_FILE = ".pseudonym-key"
+CLASSES = (MRImageStorage, EnhancedMRImageStorage)
 
-MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"  # MR Image Storage (PS3.4 B.5)
-
-# Kept as they are: what an image is, how it was acquired, where and when in the cycle it lies.
+# Kept: what an image is, how it was acquired, where and when in the cycle it lies.
 SAFE = """
-SOPClassUID Modality ImageType ScanningSequence SequenceVariant ScanOptions MRAcquisitionType
-SliceThickness RepetitionTime EchoTime NumberOfAverages ImagingFrequency ImagedNucleus EchoNumbers
+Modality ImageType ScanningSequence SequenceVariant ScanOptions MRAcquisitionType
+SliceThickness RepetitionTime EchoTime NumberOfAverages ImagingFrequency EchoNumbers
 MagneticFieldStrength SpacingBetweenSlices EchoTrainLength PercentSampling PercentPhaseFieldOfView
 PixelBandwidth TriggerTime NominalInterval IntervalsAcquired HeartRate CardiacNumberOfImages
-ReconstructionDiameter AcquisitionMatrix InPlanePhaseEncodingDirection FlipAngle
-VariableFlipAngleFlag SAR PatientPosition SeriesNumber AcquisitionNumber InstanceNumber
-ImagePositionPatient ImageOrientationPatient TemporalPositionIdentifier
-NumberOfTemporalPositions TemporalResolution SliceLocation SamplesPerPixel
-PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit
-PixelRepresentation SmallestImagePixelValue LargestImagePixelValue PixelPaddingValue WindowCenter
-WindowWidth RescaleIntercept RescaleSlope RescaleType LossyImageCompression PixelData
+NominalCardiacTriggerDelayTime ReconstructionDiameter AcquisitionMatrix
+InPlanePhaseEncodingDirection FlipAngle VariableFlipAngleFlag SAR PatientPosition SeriesNumber
+AcquisitionNumber InstanceNumber ImagePositionPatient ImageOrientationPatient
+TemporalPositionIdentifier NumberOfTemporalPositions TemporalResolution SliceLocation
+SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing BitsAllocated
+BitsStored HighBit PixelRepresentation WindowCenter WindowWidth RescaleIntercept RescaleSlope
+RescaleType LossyImageCompression CardiacSynchronizationTechnique CardiacSignalSource
+""".split()  # noqa: SIM905
+
+# The same of a frame of an Enhanced MR image, group by group (PS3.3 C.7.6.16, C.8.13.5).
+SAFE_GROUPS = {
+    "PixelMeasuresSequence": "PixelSpacing SliceThickness SpacingBetweenSlices",
+    "PlanePositionSequence": "ImagePositionPatient",
+    "PlaneOrientationSequence": "ImageOrientationPatient",
+    "PixelValueTransformationSequence": "RescaleIntercept RescaleSlope RescaleType",
+    "FrameVOILUTSequence": "WindowCenter WindowWidth",
+    "FrameContentSequence": """FrameAcquisitionNumber FrameAcquisitionDuration CardiacCyclePosition
+        InStackPositionNumber TemporalPositionIndex DimensionIndexValues""",
+    "TemporalPositionSequence": "TemporalPositionTimeOffset",
+    "CardiacSynchronizationSequence": """NominalPercentageOfCardiacPhase HeartRate
+        NominalCardiacTriggerDelayTime ActualCardiacTriggerDelayTime RRIntervalTimeNominal
+        NominalCardiacTriggerTimePriorToRPeak ActualCardiacTriggerTimePriorToRPeak
+        IntervalsAcquired IntervalsRejected LowRRValue HighRRValue""",
+    "MRTimingAndRelatedParametersSequence": "RepetitionTime FlipAngle EchoTrainLength",
+    "MREchoSequence": "EffectiveEchoTime",
+}
+FRAMES = "PerFrameFunctionalGroupsSequence"
+SHARED = "SharedFunctionalGroupsSequence"
+
+# Defined terms of the standard and of makers, of which a text element may hold any.
+TERMS = """
+MR MONOCHROME1 MONOCHROME2 ORIGINAL DERIVED PRIMARY SECONDARY OTHER NONE NO YES N Y 00 01 2D 3D
+AXIAL SAGITTAL CORONAL LOCALIZER CARDIAC CINE RETRO MPR MIP VOLUME M P R I MAGNITUDE PHASE REAL
+IMAGINARY MIXED FFE M_FFE M_SE NORM DIS2D DIS3D ND FM FIL MOCO T1 T2 FLOW_ENCODED SE IR GR EP RM SK
+MTC SS TRSS SP MP OSP TOF PER RG CG PPG FC PFF PFP FS FAST_GEMS SEQ_GEMS CARD_GEMS ROW COL COLUMN
+HFP HFS HFDR HFDL FFP FFS FFDR FFDL US ECG VCG PP REALTIME PROSPECTIVE RETROSPECTIVE PACED
+END_SYSTOLE END_DIASTOLE UNDETERMINED
 """.split()  # noqa: SIM905
 
 # Replaced by a pseudonym of the same kind, so that what belonged together still does.
 UIDS = ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"]
+NO_DAY = "19000101"  # a date that is none, where the standard asks for one
 
 
-class NotAnMrImageError(ValueError):
-    """A file that may well lie beside MR images, but is none."""
+def deidentified(content: bytes, key: bytes, start_s: float = 0.0) -> pydicom.Dataset:
+    """A copy of an image that holds the safe elements and pseudonyms only, uncompressed.
 
-
-def pack_folder(source: Path, folder: Path, key: bytes, strict: bool) -> dict[str, str]:
-    """Pack every MR image below `source` into one archive per patient.
-
-    Returns
-    -------
-    dict
-        Files that were not packed, by their place below `source`, and why.
+    Parameters
+    ----------
+    start_s : float
+        Seconds of the day when the study's first image was acquired: AcquisitionTime tells its
+        distance from there.
 
     Raises
     ------
-    CineganError
-        If there is no such folder, if nothing in it can be packed, or, with `strict`, at the
-        first MR image that cannot.
+    ValueError
+        If the image has words burned into its pixels, or cannot be read.
     """
-    if not source.is_dir():
-        raise CineganError(f"data.folder: {source} is not a folder; name the one with your DICOM")
-    files = [p for p in sorted(source.rglob("*")) if p.is_file() and not p.name.startswith(".")]
-    left_out: dict[str, str] = {}
-
-    def leave_out(path: Path, error: Exception) -> None:
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        if strict and not isinstance(error, NotAnMrImageError):
-            raise CineganError(f"{path}: {why}; remove it, or set data.strict: false") from None
-        left_out[path.relative_to(source).as_posix()] = why
-
-    members: dict[str, list[tuple[str, Path]]] = {}
-    for path in tqdm(files, desc="reading headers", unit="file"):
-        content = path.read_bytes()
-        try:
-            patient, name = _place(content, key)
-        except Exception as error:  # pydicom raises many kinds on damaged values
-            leave_out(path, error)
-        else:
-            members.setdefault(patient, []).append((name, path))
-    packed = 0
-    for patient in tqdm(sorted(members), desc="packing", unit="patient"):
-        archive = folder / f"{patient}.zip"
-        with atomic_file(archive) as partial, zipfile.ZipFile(partial, "w") as zipped:
-            done: set[str] = set()
-            for name, path in sorted(members[patient]):
-                content = path.read_bytes()
-                try:
-                    if name in done:
-                        raise ValueError("the same image again")
-                    clean = dicom_writer.encode(deidentified(content, key))
-                except Exception as error:
-                    leave_out(path, error)
-                else:
-                    add_to_zip(zipped, f"{patient}/{name}", clean)
-                    done.add(name)
-        packed += len(done)
-        if not done:
-            archive.unlink()
-    if not packed:
-        raise CineganError(
-            f"data.folder: {source} holds no MR images{_commonest(left_out)}; put your DICOM "
-            "files there"
-        )
-    return left_out
+    original = dicom.parse(content)
+    with refusing("unusable header"):  # pydicom converts values as they are asked for
+        if str(original.get("BurnedInAnnotation") or "NO").strip().upper() != "NO":
+            raise RefusedError("words may be burned into its pixels (BurnedInAnnotation)")
+        refuse_other_kinds(original)
+        return _cleaned(original, _pixels(original, content), key, start_s)
 
 
-def told(left_out: dict[str, str], shown: int = 10) -> str:
-    """Say what was left out: how many files for each reason, and the first of them by name."""
-    counts = Counter(left_out.values())
-    lines = [f"left out {count} file(s): {why}" for why, count in counts.most_common()]
-    names = list(left_out)[:shown]
-    more = f" and {len(left_out) - shown} more" if len(left_out) > shown else ""
-    return "\n".join([*lines, *([", ".join(names) + more] if names else [])])
+def refuse_other_kinds(ds: Elements) -> None:
+    """Refuse what is not an MR image of grey values.
+
+    Raises
+    ------
+    OtherFileError
+        If this is something else that a scanner writes.
+    ValueError
+        If it does not say what it is.
+    """
+    for needed in ("Modality", "SOPClassUID", "SOPInstanceUID"):
+        if not text(ds, needed):
+            raise RefusedError(f"{needed} is missing")
+    if text(ds, "Modality") != "MR":
+        raise OtherFileError("of another modality than MR")
+    if text(ds, "SOPClassUID") not in CLASSES or whole_number(ds, "SamplesPerPixel", 1) != 1:
+        # Screen captures call themselves MR too, and have names burned into their pixels.
+        raise OtherFileError("not of a class of MR images, one grey value a pixel")
 
 
-def _commonest(left_out: dict[str, str]) -> str:
-    """Why most files were left out, in brackets; nothing where there were none."""
-    counts = Counter(left_out.values()).most_common(1)
-    return f" ({counts[0][1]} file(s): {counts[0][0]})" if counts else ""
+def identity_of(ds: Elements) -> str:
+    """What tells one patient from another.
+
+    Raises
+    ------
+    ValueError
+        If there is no such thing.
+    """
+    identity = text(ds, "PatientID") or text(ds, "StudyInstanceUID")
+    if not identity:
+        raise RefusedError("no PatientID and no StudyInstanceUID: whose image is it?")
+    return identity
+
+
+def pseudonym(identity: str, key: bytes) -> str:
+    """Name a patient by a keyed hash: the same every time, and of no use without the key."""
+    return "P" + _digest(identity, key).hex()[:10].upper()
+
+
+def pseudonymous_uid(uid: str, key: bytes) -> UID:
+    """A UID below 2.25 from a keyed hash (PS3.5 B.2)."""
+    return UID(f"2.25.{int.from_bytes(_digest(uid, key)[:16], 'big')}")
 
 
 def pseudonym_key(checkout: Path) -> bytes:
@@ -156,69 +185,102 @@ def pseudonym_key(checkout: Path) -> bytes:
         ) from None
 
 
-def deidentified(content: bytes, key: bytes) -> pydicom.Dataset:
-    """A copy of an image that holds the safe elements and pseudonyms only.
+def _digest(text: str, key: bytes) -> bytes:
+    return hmac.new(key, text.encode(errors="surrogatepass"), hashlib.sha256).digest()
 
-    Raises
-    ------
-    ValueError
-        If the image has words burned into its pixels, or cannot be read.
-    """
-    original = dicom.parse(content)
-    if str(original.get("BurnedInAnnotation", "NO")).upper() == "YES":
-        raise ValueError("words may be burned into its pixels (BurnedInAnnotation)")
-    if "PixelData" not in original:
-        raise ValueError("no pixel data")
-    clean = pydicom.Dataset()
-    for name in SAFE:
-        if name in original:
-            clean.add(original[name])
+
+def _pixels(ds: pydicom.Dataset, content: bytes) -> np.ndarray:
+    """The stored values of an image whose pixel data hold nothing else."""
+    pixels = dicom.stored_pixels(ds, content)
+    if ds.file_meta.TransferSyntaxUID in dicom.NATIVE:
+        bits = pixels.size * whole_number(ds, "BitsAllocated")
+        if (
+            not 0 <= len(dicom.pixel_bytes(ds)) - bits // 8 <= 1
+        ):  # of an odd number of bytes, one pads
+            raise RefusedError("more pixel data than announced")
+    return pixels
+
+
+def _cleaned(
+    original: pydicom.Dataset, pixels: np.ndarray, key: bytes, start_s: float
+) -> pydicom.Dataset:
+    clean = _safe(original, SAFE)
+    clean.SOPClassUID = original.SOPClassUID
     for name in UIDS:
         if name in original:
-            setattr(clean, name, _uid(str(original[name].value), key))
-    clean.PatientID = clean.PatientName = pseudonym(_identity(original), key)
+            setattr(clean, name, pseudonymous_uid(str(original[name].value), key))
+    clean.PatientID = clean.PatientName = pseudonym(identity_of(original), key)
     clean.PatientIdentityRemoved = "YES"
     clean.DeidentificationMethod = "cinegan: safe elements kept, all others removed"
+    acquired_s = seconds_of_day(str(original.get("AcquisitionTime") or ""))
+    if acquired_s is not None:
+        clean.AcquisitionTime = _time_of(acquired_s - start_s)
+    if original.SOPClassUID == EnhancedMRImageStorage:
+        _add_groups(clean, original)
+    clean.BitsAllocated, clean.HighBit = 8 * pixels.itemsize, clean.BitsStored - 1
+    stored = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+    clean.PixelData = stored + bytes(len(stored) % 2)
+    clean["PixelData"].VR = "OB" if pixels.itemsize == 1 else "OW"
     clean.file_meta = dicom_writer.file_meta(
-        clean.SOPClassUID, clean.SOPInstanceUID, original.file_meta.TransferSyntaxUID
+        clean.SOPClassUID, clean.SOPInstanceUID, ExplicitVRLittleEndian
     )
     return clean
 
 
-def pseudonym(identity: str, key: bytes) -> str:
-    """Name a patient by a keyed hash: the same every time, and of no use without the key."""
-    return "P" + hmac.new(key, identity.encode(), hashlib.sha256).hexdigest()[:10].upper()
+def _add_groups(clean: pydicom.Dataset, original: pydicom.Dataset) -> None:
+    """Add the safe functional groups of all frames."""
+    frames = original.get(FRAMES) or []
+    moments = [seconds_of_frame(first_item(own.get("FrameContentSequence"))) for own in frames]
+    first_s = min((moment for moment in moments if moment is not None), default=0.0)
+    clean.SharedFunctionalGroupsSequence = [_safe_groups(first_item(original.get(SHARED)))]
+    clean.PerFrameFunctionalGroupsSequence = [_safe_groups(own) for own in frames]
+    for own, moment in zip(clean.PerFrameFunctionalGroupsSequence, moments, strict=True):
+        if moment is not None:
+            own.FrameContentSequence[0].FrameAcquisitionDateTime = NO_DAY + _time_of(
+                moment - first_s
+            )
 
 
-def _place(content: bytes, key: bytes) -> tuple[str, str]:
-    """Pseudonym and name within the archive of one image."""
-    if not dicom.is_dicom(content):
-        raise NotAnMrImageError("not a DICOM file")
-    ds = dicom.parse(content, stop_before_pixels=True)
-    for needed in ("Modality", "SOPClassUID", "SOPInstanceUID"):
-        if not ds.get(needed):
-            raise ValueError(f"{needed} is missing")
-    if ds.Modality != "MR":
-        raise NotAnMrImageError(f"modality {ds.Modality}, not MR")
-    if ds.SOPClassUID != MR_IMAGE or ds.get("SamplesPerPixel", 1) != 1:
-        # Screen captures call themselves MR too, and have names burned into their pixels.
-        raise NotAnMrImageError("not of the class MR Image Storage, one grey value a pixel")
-    identity = _identity(ds)
-    series = int(ds.get("SeriesNumber") or 0)
-    uid = _uid(str(ds.SOPInstanceUID), key)
-    study = _uid(str(ds.get("StudyInstanceUID", "")), key)
-    image = f"IM-{int(ds.get('InstanceNumber') or 0):05d}-{str(uid)[-8:]}.dcm"
-    return pseudonym(identity, key), f"study_{str(study)[-6:]}/series_{series}/{image}"
+def _safe_groups(groups: pydicom.Dataset) -> pydicom.Dataset:
+    clean = pydicom.Dataset()
+    for name, keywords in SAFE_GROUPS.items():
+        if groups.get(name):
+            setattr(clean, name, [_safe(groups[name][0], keywords.split())])
+    return clean
 
 
-def _identity(ds: pydicom.Dataset) -> str:
-    identity = str(ds.get("PatientID") or ds.get("StudyInstanceUID") or "").strip()
-    if not identity:
-        raise ValueError("no PatientID and no StudyInstanceUID: whose image is it?")
-    return identity
+def _safe(ds: pydicom.Dataset, keywords: list[str]) -> pydicom.Dataset:
+    """The listed elements, as far as their values are numbers or terms."""
+    clean = pydicom.Dataset()
+    for keyword in keywords:
+        with contextlib.suppress(Exception):  # pydicom converts values as they are asked for
+            values = _safe_values(ds[keyword].value, dictionary_VR(keyword))
+            if values:
+                setattr(clean, keyword, values[0] if len(values) == 1 else values)
+    return clean
 
 
-def _uid(uid: str, key: bytes) -> UID:
-    """A UID below 2.25 from a keyed hash (PS3.5 B.2)."""
-    digest = hmac.new(key, uid.encode(), hashlib.sha256).digest()
-    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
+def _safe_values(value: Any, representation: str) -> list[Any]:
+    """What the standard's dictionary expects of an element, whatever the file says it is."""
+    values = value if isinstance(value, (MultiValue, list)) else [value]
+    match representation:
+        case "CS" | "LO":
+            return [term for term in map(str, values) if term in TERMS]
+        case "DS":
+            return [DSfloat(_finite(number), auto_format=True) for number in values]
+        case "FD" | "FL":
+            return [_finite(number) for number in values]
+        case _:  # IS, US, UL
+            return [int(number) for number in values]
+
+
+def _finite(number: Any) -> float:
+    if not math.isfinite(float(number)):
+        raise ValueError("not a number")
+    return float(number)
+
+
+def _time_of(seconds: float) -> str:
+    """A DICOM time, HHMMSS.FFFFFF."""
+    whole, microseconds = divmod(round(seconds * 1e6), 1_000_000)
+    return f"{whole // 3600:02}{whole // 60 % 60:02}{whole % 60:02}.{microseconds:06}"

@@ -1,106 +1,245 @@
-"""Reading DICOM: the one file of the project that does."""
+"""Reading DICOM: the one file of the project that does.
+
+Classic MR images hold one frame a file, Enhanced MR images (PS3.3 A.36) all frames of a series.
+Compressed pixels (JPEG lossless, JPEG 2000, JPEG-LS, RLE) are decoded by GDCM through pydicom, in
+a process of their own. No message repeats what a file says: that may be a patient's name.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
+import math
+import re
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.dataelem import RawDataElement
+from pydicom.pixels import pixel_array
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    EnhancedMRImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
+
+from cinegan.data.elements import (
+    UNREADABLE,
+    Elements,
+    first_item,
+    number,
+    seconds_of_day,
+    seconds_of_frame,
+    text,
+    values_of,
+    whole_number,
+)
+from cinegan.data.header import Header, checked_geometry
+from cinegan.data.identity import names_a_person
+from cinegan.data.isolation import Isolated
+from cinegan.data.refusal import OtherFileError, RefusedError, refusing
 
 # Conforming identifiers are not asked of others' data: published cohorts were anonymised by hand.
+# And what pydicom warns and logs repeats values, which may be names.
 warnings.filterwarnings("ignore", module=r"pydicom\.")
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
-_Absent = TypeVar("_Absent", float, None)
+Reader = Callable[[int | None], bytes]
 
-_HEADER_TAGS = [
-    "PatientID",
-    "SeriesNumber",
-    "InstanceNumber",
-    "TriggerTime",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "SliceThickness",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "SamplesPerPixel",
-]
+HEAD = 16 * 1024  # bytes that hold the header of nearly every classic image
+MOST_FRAMES = 4096
+LARGEST_IMAGE = 512 * 2**20  # bytes of decoded pixels in one file
+PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # the tag, in both byte orders
+NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+GREY = ("MONOCHROME1", "MONOCHROME2")
+
+# A frame is decoded in milliseconds; GDCM holds it six times over while it hands it to Python.
+_decode = Isolated(__name__, "decoded", seconds=120.0, memory=4 * 2**30)
+
+# Elements that say who was scanned, or by whom (of PS3.15 table E.1-1).
+NAMES = """
+PatientName PatientBirthName PatientMotherBirthName OtherPatientNames ReferringPhysicianName
+PerformingPhysicianName OperatorsName PhysiciansOfRecord RequestingPhysician
+NameOfPhysiciansReadingStudy ResponsiblePerson
+""".split()  # noqa: SIM905
+_OTHERS = """
+PatientBirthDate PatientBirthTime OtherPatientIDs PatientAddress PatientTelephoneNumbers
+PatientComments AdditionalPatientHistory EthnicGroup Occupation MilitaryRank
+PatientReligiousPreference InstitutionName InstitutionAddress InstitutionalDepartmentName
+StationName AccessionNumber MedicalRecordLocator IssuerOfPatientID
+""".split()  # noqa: SIM905
+IDENTIFYING = NAMES + _OTHERS
+
+NEEDED = """
+SOPClassUID SOPInstanceUID StudyInstanceUID Modality PatientID SeriesNumber InstanceNumber
+AcquisitionTime TriggerTime NominalCardiacTriggerDelayTime NominalInterval
+TemporalPositionIdentifier ImagePositionPatient ImageOrientationPatient PixelSpacing
+SliceThickness Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation
+BitsAllocated BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept
+""".split()  # noqa: SIM905
+TEXTS = frozenset(("CS", "DA", "DS", "IS", "LO", "PN", "SH", "TM", "UI"))
+KEYWORDS = {Tag(keyword): keyword for keyword in NEEDED + IDENTIFYING}
+HEADER_TAGS = list(KEYWORDS)
 
 
-@dataclass(frozen=True)
-class Header:
-    """What the project needs to know of one image.
+@dataclass(frozen=True, slots=True)
+class Greys:
+    """What makes scanned intensities of stored values.
 
     Attributes
     ----------
-    position_mm : (3,) float64
-        Centre of the first pixel in patient coordinates, LPS (PS3.3 C.7.6.2.1.1).
-    row_direction, column_direction : (3,) float64
-        Unit vectors along a row (to the right in the picture) and along a column (downwards).
-    spacing_mm : tuple of float
-        Distance between rows, and between columns (PixelSpacing, PS3.3 10.7.1.3).
-    trigger_ms : float or None
-        Delay from the R wave (TriggerTime, PS3.3 C.8.3.1).
+    mirror : int or None
+        For MONOCHROME1, whose lowest value is white: value + value' of opposite greys.
+    slope, intercept : float
+        Of the modality transformation (PS3.3 C.11.1).
     """
 
-    patient_id: str
-    series_number: int
-    instance_number: int
-    trigger_ms: float | None
-    position_mm: np.ndarray
-    row_direction: np.ndarray
-    column_direction: np.ndarray
-    spacing_mm: tuple[float, float]
-    thickness_mm: float
-    shape: tuple[int, int]
+    mirror: int | None
+    slope: float
+    intercept: float
 
-    @property
-    def normal(self) -> np.ndarray:
-        """Unit normal of the slice plane, (3,) float64."""
-        return np.cross(self.row_direction, self.column_direction)
+    def of(self, stored: np.ndarray) -> np.ndarray:
+        """Bright where the signal is strong; float32 after a rescale slope."""
+        if self.mirror is not None:
+            stored = (self.mirror - stored.astype(np.int64)).astype(stored.dtype)
+        if (self.slope, self.intercept) != (1.0, 0.0):
+            return (stored * self.slope + self.intercept).astype(np.float32)
+        return stored
 
 
-def read_header(content: bytes) -> Header:
-    """Read the header of one DICOM file.
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Where the uncompressed pixels of one image lie.
+
+    Attributes
+    ----------
+    offset : int
+        Where they begin in the file.
+    dtype : str
+        Of what is stored.
+    unused : int
+        Bits above the stored ones, which may hold anything.
+    greys : Greys
+    """
+
+    offset: int
+    dtype: str
+    unused: int
+    greys: Greys
+
+    def read(self, content: bytes, shape: tuple[int, int]) -> np.ndarray:
+        """The image, (1, H, W)."""
+        count = shape[0] * shape[1]
+        try:
+            stored = np.frombuffer(content, self.dtype, count, self.offset).reshape(1, *shape)
+        except ValueError:
+            raise RefusedError("pixel data cut short") from None
+        if self.unused:
+            stored = (stored << self.unused) >> self.unused
+        return self.greys.of(stored)
+
+
+def read_headers(read: Reader, file: str = "") -> list[Header]:
+    """Read the headers of all frames of one DICOM file.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the file's first bytes, as many as asked for; None: all.
 
     Raises
     ------
     ValueError
-        If this is not an image of one slice with a place in space; the message says why.
+        If this holds no image of one slice with a place in space; the message says why.
     """
-    ds = parse(content, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
-    try:
-        return _header_of(ds)
-    except Exception as error:  # pydicom converts values as they are asked for
-        raise ValueError(f"unusable header ({_first_line(error)})") from None
+    ds, content, end = read_head(read)
+    with refusing("unusable header"):  # pydicom converts values as they are asked for
+        if ds.get("SOPClassUID") == EnhancedMRImageStorage:
+            return _headers_of_frames(parse(content, stop_before_pixels=True))
+        return [_header_of(ds, _stored(ds, content, end))]
 
 
-def read_pixels(content: bytes) -> np.ndarray:
-    """Read the pixels of one DICOM file, (H, W), as stored; float32 after a rescale slope.
+def read_pixels(content: bytes, header: Header | None = None) -> np.ndarray:
+    """Read the pixels of one DICOM file, (frames, H, W), as stored; float32 after a rescale slope.
+
+    Parameters
+    ----------
+    header : Header, optional
+        That `read_headers` gave: it knows where uncompressed pixels lie and spares the parsing.
 
     Raises
     ------
     ValueError
         If there are no whole pixel data that can be decoded.
     """
+    if header is not None and isinstance(header.pixels, Pixels):
+        return header.pixels.read(content, header.shape)
     ds = parse(content)
-    if "PixelData" not in ds:
-        raise ValueError("no pixel data")
-    try:
-        pixels = ds.pixel_array
-    except Exception as error:  # decoders raise whatever they like on damaged data
-        raise ValueError(f"pixel data cannot be decoded ({_first_line(error)})") from None
-    if pixels.ndim != 2:
-        raise ValueError(f"pixel data of shape {pixels.shape}, not one grey image")
-    slope, intercept = _number(ds, "RescaleSlope", 1.0), _number(ds, "RescaleIntercept", 0.0)
-    if (slope, intercept) != (1.0, 0.0):
-        return (pixels * slope + intercept).astype(np.float32)
-    return pixels
+    with refusing("unusable header"):
+        stored = stored_pixels(ds, content)
+        greys = list(_greys_of_frames(ds, len(stored)))
+    if len(set(greys)) == 1:
+        return greys[0].of(stored)
+    frames = zip(greys, stored, strict=True)
+    return np.stack([own.of(frame).astype(np.float32) for own, frame in frames])
+
+
+def read_head(read: Reader) -> tuple[dict[str, Any], bytes, int]:
+    """Read what says whose image it is, where it lies and how it is stored.
+
+    Returns
+    -------
+    dict
+        Value by keyword of the elements at the top of the data set that this project knows, and
+        the TransferSyntaxUID.
+    bytes, int
+        What was read of the file, and where in it the elements end: at the pixel data, if any.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole DICOM file; the message says why.
+    """
+    content = read(HEAD)
+    if len(content) == HEAD:
+        with contextlib.suppress(RefusedError):
+            ds, end = _parse(content, stop_before_pixels=True, specific_tags=HEADER_TAGS)
+            if content[end : end + 4] in PIXEL_DATA:
+                return _values(ds), content, end
+        content = read(None)
+    ds, end = _parse(content, stop_before_pixels=True, specific_tags=HEADER_TAGS)
+    return _values(ds), content, end
+
+
+def _values(ds: pydicom.Dataset) -> dict[str, Any]:
+    """The values that are there, by keyword: pydicom is slow to say that an element is missing."""
+    values: dict[str, Any] = {"TransferSyntaxUID": ds.file_meta.get("TransferSyntaxUID")}
+    for tag, keyword in KEYWORDS.items():
+        if tag in ds:
+            try:
+                values[keyword] = _value(ds, tag)
+            except Exception:  # pydicom converts at this moment
+                values[keyword] = UNREADABLE
+    return values
+
+
+def _value(ds: pydicom.Dataset, tag: BaseTag) -> Any:
+    """An element's value; plain text as it stands, which spares half of a header's time."""
+    raw = ds.get_item(tag)
+    if not (isinstance(raw, RawDataElement) and raw.VR in TEXTS and raw.value):
+        return ds[tag].value
+    if not raw.value.isascii() or b"\x1b" in raw.value:  # in a character set of its own
+        return ds[tag].value
+    values = [value.strip(" \0") for value in raw.value.decode("ascii").split("\\")]
+    return values[0] if len(values) == 1 else values
 
 
 def is_dicom(content: bytes) -> bool:
@@ -116,57 +255,234 @@ def parse(content: bytes, **options: Any) -> pydicom.Dataset:
     ValueError
         If it is not a whole DICOM file; the message says why.
     """
-    try:
-        return pydicom.dcmread(io.BytesIO(content), **options)
-    except InvalidDicomError:
-        raise ValueError("not a DICOM file") from None
-    except Exception as error:  # pydicom raises many kinds on damaged files
-        raise ValueError(f"not a whole DICOM file ({_first_line(error)})") from None
+    return _parse(content, **options)[0]
 
 
-def _header_of(ds: pydicom.Dataset) -> Header:
+def stored_pixels(ds: pydicom.Dataset, content: bytes) -> np.ndarray:
+    """All frames of a file as whole numbers, (frames, H, W), decoded, in the machine's byte order.
+
+    Parameters
+    ----------
+    ds, content
+        The file, parsed and as it is.
+
+    Raises
+    ------
+    ValueError
+        If there are no whole pixel data of grey images that can be decoded.
+    """
+    data, shape = pixel_bytes(ds), _announced(ds)
+    if ds.file_meta.get("TransferSyntaxUID") in NATIVE:
+        if len(data) < math.prod(shape) * whole_number(ds, "BitsAllocated") // 8:
+            raise RefusedError("pixel data cut short")
+        pixels = _pixel_array(ds)
+    else:
+        pixels = _decode(content)
+    if pixels.size != math.prod(shape) or pixels.dtype.kind not in "iu":
+        raise RefusedError("pixel data of another size than announced")
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False).reshape(shape)
+
+
+def pixel_bytes(ds: pydicom.Dataset) -> bytes:
+    """The pixel data as they stand in the file.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    with contextlib.suppress(Exception):  # another type than bytes, which pydicom converts
+        if ds.PixelData and isinstance(ds.PixelData, bytes):
+            return ds.PixelData
+    raise RefusedError("no pixel data")
+
+
+def decoded(content: bytes) -> np.ndarray:
+    """The pixels of one file, decoded where it is called."""
+    return _pixel_array(parse(content))
+
+
+def identifying(ds: Elements) -> tuple[str, ...]:
+    """Keywords of the elements that seem to hold a real person's data.
+
+    Empty where the study has been de-identified: where no name and no birth date looks like a
+    real one. A pseudonym ("SCD0000101", "ANON^12", "sub-01") is no name.
+    """
+    identity = text(ds, "PatientID")
+    named = names_a_person(identity) and not identity.isalnum()  # letters alone may be a code
+    born = re.fullmatch(r"(18|19|20)\d{6}", text(ds, "PatientBirthDate"))
+    if not (
+        named
+        or (born and born[0] != "19000101")
+        or any(names_a_person(text(ds, keyword)) for keyword in NAMES)
+        or any(text(ds, keyword) for keyword in ("PatientAddress", "PatientTelephoneNumbers"))
+    ):
+        return ()
+    others = [keyword for keyword in IDENTIFYING if text(ds, keyword)]
+    return (*others, "PatientID") if named else tuple(others)
+
+
+def _parse(content: bytes, **options: Any) -> tuple[pydicom.Dataset, int]:
+    """The data set, and where in the file reading it ended."""
+    if not is_dicom(content):
+        raise OtherFileError("not a DICOM file")
+    if DeflatedExplicitVRLittleEndian.encode() in content:
+        raise RefusedError("a deflated data set, which may be a bomb; store it uncompressed")
+    stream = io.BytesIO(content)
+    with refusing("not a whole DICOM file"):
+        return pydicom.dcmread(stream, **options), stream.tell()
+
+
+def _header_of(ds: Elements, pixels: Pixels | None) -> Header:
+    """The header of a classic image."""
     if "PixelSpacing" not in ds or "ImageOrientationPatient" not in ds:
-        raise ValueError("no place in space: PixelSpacing or ImageOrientationPatient missing")
-    orientation = np.array(ds.ImageOrientationPatient, dtype=float)
-    position = np.array(ds.ImagePositionPatient, dtype=float)
-    spacing = tuple(float(s) for s in ds.PixelSpacing)
-    directions = orientation.reshape(2, 3)
-    if position.shape != (3,) or not np.isfinite(position).all():
-        raise ValueError("ImagePositionPatient is not three numbers")
-    if not np.allclose(directions @ directions.T, np.eye(2), atol=1e-3):
-        raise ValueError("ImageOrientationPatient is not two perpendicular unit vectors")
-    if len(spacing) != 2 or not all(0.05 < s < 20 for s in spacing):
-        raise ValueError(f"PixelSpacing {spacing} is not two lengths in mm")
-    if int(ds.get("NumberOfFrames") or 1) != 1 or int(ds.get("SamplesPerPixel", 1)) != 1:
-        raise ValueError("not a single grey frame")
-    shape = int(ds.Rows), int(ds.Columns)
-    if not all(8 <= side <= 4096 for side in shape):
-        raise ValueError(f"{shape[0]} x {shape[1]} pixels is no plausible frame")
-    return Header(
-        patient_id=str(ds.get("PatientID", "")).strip(),
-        series_number=int(ds.get("SeriesNumber") or 0),
-        instance_number=int(ds.get("InstanceNumber") or 0),
-        trigger_ms=_number(ds, "TriggerTime", None),
-        position_mm=position,
-        row_direction=directions[0],
-        column_direction=directions[1],
-        spacing_mm=(spacing[0], spacing[1]),
-        thickness_mm=float(ds.get("SliceThickness") or 0),
-        shape=shape,
+        raise RefusedError("no place in space: PixelSpacing or ImageOrientationPatient missing")
+    if _announced(ds)[0] != 1:
+        raise RefusedError("not a single frame")
+    trigger = number(ds, "TriggerTime", None)
+    return _header(
+        ds,
+        plane=ds,
+        measures=ds,
+        position=ds,
+        instance_number=whole_number(ds, "InstanceNumber"),
+        trigger_ms=number(ds, "NominalCardiacTriggerDelayTime", None)
+        if trigger is None
+        else trigger,
+        interval_ms=number(ds, "NominalInterval", None),
+        temporal_position=whole_number(ds, "TemporalPositionIdentifier", None),
+        acquired_s=seconds_of_day(text(ds, "AcquisitionTime")),
+        pixels=pixels,
     )
 
 
-def _number(ds: pydicom.Dataset, keyword: str, absent: _Absent) -> float | _Absent:
-    """Read the finite number of an element; `absent` where it is missing or empty."""
-    try:
-        value = ds.get(keyword)
-        number = absent if value in (None, "") else float(value)
-    except Exception as error:  # pydicom converts at this moment
-        raise ValueError(f"{keyword} is not a number ({_first_line(error)})") from None
-    if number is not None and not np.isfinite(number):
-        raise ValueError(f"{keyword} is not a number ({number})")
-    return number
+def _headers_of_frames(ds: pydicom.Dataset) -> list[Header]:
+    """The headers of an Enhanced MR image's frames, from its functional groups (PS3.3 C.7.6.16)."""
+    shared = first_item(ds.get("SharedFunctionalGroupsSequence"))
+    frames = ds.get("PerFrameFunctionalGroupsSequence") or []
+    announced = _announced(ds)[0]
+    if len(frames) != announced or announced > MOST_FRAMES:
+        raise RefusedError(f"{len(frames)} frames described, {announced} announced")
+
+    headers = []
+    for index, own in enumerate(frames):
+
+        def group(name: str, own: pydicom.Dataset = own) -> pydicom.Dataset:
+            return first_item(own.get(name) or shared.get(name))
+
+        cardiac, content = group("CardiacSynchronizationSequence"), group("FrameContentSequence")
+        headers.append(
+            _header(
+                ds,
+                plane=group("PlaneOrientationSequence"),
+                measures=group("PixelMeasuresSequence"),
+                position=group("PlanePositionSequence"),
+                instance_number=index + 1,
+                trigger_ms=number(cardiac, "NominalCardiacTriggerDelayTime", None),
+                interval_ms=number(cardiac, "RRIntervalTimeNominal", None),
+                temporal_position=whole_number(content, "TemporalPositionIndex", None),
+                acquired_s=seconds_of_frame(content),
+                index=index,
+            )
+        )
+    return headers
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+def _header(
+    ds: Elements,
+    plane: Elements,
+    measures: Elements,
+    position: Elements,
+    **timing_and_place: Any,
+) -> Header:
+    """A header: what belongs to the file from `ds`, a frame's geometry from its own groups."""
+    shape = whole_number(ds, "Rows"), whole_number(ds, "Columns")
+    position_mm, row, column, spacing_mm = checked_geometry(
+        values_of(position, "ImagePositionPatient"),
+        values_of(plane, "ImageOrientationPatient"),
+        values_of(measures, "PixelSpacing"),
+        shape,
+    )
+    return Header(
+        patient_id=text(ds, "PatientID"),
+        identifying=identifying(ds),
+        study=text(ds, "StudyInstanceUID"),
+        uid=text(ds, "SOPInstanceUID"),
+        series_number=whole_number(ds, "SeriesNumber"),
+        position_mm=position_mm,
+        row_direction=row,
+        column_direction=column,
+        spacing_mm=spacing_mm,
+        thickness_mm=number(measures, "SliceThickness", 0.0),
+        shape=shape,
+        **timing_and_place,
+    )
+
+
+def _stored(ds: Elements, content: bytes, end: int) -> Pixels | None:
+    """Where the pixels of an uncompressed image lie; None where pydicom should look for them."""
+    syntax, tag = ds.get("TransferSyntaxUID"), content[end : end + 4]
+    bits, used = whole_number(ds, "BitsAllocated"), whole_number(ds, "BitsStored")
+    if tag != PIXEL_DATA[0] or bits not in (8, 16) or whole_number(ds, "HighBit") != used - 1:
+        return None
+    if syntax == ImplicitVRLittleEndian:
+        start = end + 8
+    elif syntax == ExplicitVRLittleEndian and content[end + 4 : end + 6] in (b"OB", b"OW"):
+        start = end + 12
+    else:
+        return None
+    length = int.from_bytes(content[start - 4 : start], "little")
+    if length == 0xFFFFFFFF or length < math.prod(_announced(ds)) * bits // 8:
+        return None
+    dtype = f"<{'i' if _signed(ds) else 'u'}{bits // 8}"
+    return Pixels(start, dtype, bits - used, next(_greys_of_frames(ds, 1)))
+
+
+def _greys_of_frames(ds: Elements, frames: int) -> Iterator[Greys]:
+    """What to do to the stored values of each frame."""
+    mirror, bits = None, whole_number(ds, "BitsStored")
+    if text(ds, "PhotometricInterpretation") == "MONOCHROME1":
+        mirror = -1 if _signed(ds) else (1 << bits) - 1
+    shared = first_item(ds.get("SharedFunctionalGroupsSequence"))
+    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or [pydicom.Dataset()] * frames
+    if len(per_frame) != frames:
+        raise RefusedError(f"{len(per_frame)} frames described, {frames} stored")
+    name = "PixelValueTransformationSequence"
+    for own in per_frame:
+        group = first_item(own.get(name) or shared.get(name) or [ds])
+        slope = number(group, "RescaleSlope", 1.0)
+        intercept = number(group, "RescaleIntercept", 0.0)
+        if not abs(slope) * 2**bits + abs(intercept) < float(np.finfo(np.float32).max):
+            raise RefusedError("RescaleSlope or RescaleIntercept beyond all greys")
+        yield Greys(mirror, slope, intercept)
+
+
+def _announced(ds: Elements) -> tuple[int, int, int]:
+    """Frames, rows and columns of plausible grey images, before anything is decoded."""
+    if (
+        whole_number(ds, "SamplesPerPixel", 1) != 1
+        or text(ds, "PhotometricInterpretation") not in GREY
+    ):
+        raise RefusedError("not grey images")
+    frames, rows, columns = (
+        whole_number(ds, "NumberOfFrames") or 1,
+        whole_number(ds, "Rows"),
+        whole_number(ds, "Columns"),
+    )
+    bits, used = whole_number(ds, "BitsAllocated"), whole_number(ds, "BitsStored")
+    if not 0 < used <= bits <= 32:
+        raise RefusedError(f"{used} of {bits} bits a pixel are not plausible")
+    if min(frames, rows, columns) < 1 or frames * rows * columns * bits > 8 * LARGEST_IMAGE:
+        raise RefusedError(f"{frames} x {rows} x {columns} pixels announced")
+    return frames, rows, columns
+
+
+def _pixel_array(ds: pydicom.Dataset) -> np.ndarray:
+    # One decoder for each syntax, so that what else is installed does not change the pixels.
+    by = "pydicom" if ds.file_meta.get("TransferSyntaxUID") == RLELossless else "gdcm"
+    with refusing("pixel data cannot be decoded"):
+        return pixel_array(ds, decoding_plugin=by)
+
+
+def _signed(ds: Elements) -> bool:
+    return whole_number(ds, "PixelRepresentation") == 1

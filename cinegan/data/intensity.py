@@ -16,12 +16,37 @@ from cinegan.files import write_json
 
 FILE_NAME = "intensity.json"
 PERCENTILES = (0.5, 99.5)
+LARGEST_HISTOGRAM = 1 << 16
 
 
 def window(stack: np.ndarray) -> tuple[float, float]:
     """Intensities of one patient's stack that become black and white."""
+    low, high = _percentiles(stack) if stack.dtype.kind in "iu" else _quantiles(stack)
+    return low, max(high, low + 1e-6)
+
+
+def _quantiles(stack: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(stack, PERCENTILES)
-    return float(low), float(max(high, low + 1e-6))
+    return float(low), float(high)
+
+
+def _percentiles(stack: np.ndarray) -> tuple[float, float]:
+    """The same for integers, by counting: ten times as fast as sorting."""
+    least, most = int(stack.min()), int(stack.max())
+    if most - least > LARGEST_HISTOGRAM:
+        return _quantiles(stack.astype(np.float64))  # whose differences cannot overflow
+    counts = np.zeros(most - least + 1, dtype=np.int64)
+    for cycle in stack:  # one slice at a time: numpy counts 64-bit numbers only
+        counts += np.bincount(cycle.ravel().astype(np.intp) - least, minlength=len(counts))
+    below = np.cumsum(counts)
+
+    def value(rank: float) -> float:
+        under = int(rank)
+        first, second = np.searchsorted(below, [under, min(under + 1, stack.size - 1)], "right")
+        return float(least + first + (rank - under) * (second - first))
+
+    low, high = (value(p / 100 * (stack.size - 1)) for p in PERCENTILES)
+    return low, high
 
 
 def to_grey(stack: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from skimage.transform import resize
 from tqdm import tqdm
 
 from cinegan.data import contours
 from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
+from cinegan.data.resizing import resize_frames, resize_points
 from cinegan.errors import CineganError
 from cinegan.files import rounded
 from cinegan.imaging.heart import find_heart
@@ -22,6 +22,7 @@ from cinegan.params import Crop
 # The original system's box: rows 60:188 and columns 55:183 of a 256x256 frame (half-open).
 ORIGINAL_ROWS, ORIGINAL_COLUMNS = (60, 188), (55, 183)
 ORIGINAL_SIDE = 256
+AIR_PERCENTILE = 1
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,21 @@ def original_box(shape: tuple[int, int]) -> Box:
 
 
 def cut(stack: np.ndarray, box: Box) -> np.ndarray:
-    """Cut a box out of (slices, H, W, phases); what lies outside the frame repeats its edge.
+    """Cut a box out of (slices, H, W, phases); what lies outside the frame is background.
 
-    Frames fade to black towards their edges, so their edge is background.
+    Background is the stack's own darkest intensity, air: the frame's edge may show the chest wall,
+    which must not be drawn out.
     """
-    rows = np.clip(np.arange(box.top, box.top + box.height), 0, stack.shape[1] - 1)
-    columns = np.clip(np.arange(box.left, box.left + box.width), 0, stack.shape[2] - 1)
-    return stack[:, rows][:, :, columns]
+    rows = slice(max(box.top, 0), max(box.top + box.height, 0))
+    columns = slice(max(box.left, 0), max(box.left + box.width, 0))
+    inside = stack[:, rows, columns]
+    if inside.shape[1:3] == (box.height, box.width):
+        return inside
+    air = np.percentile(stack[..., 0], AIR_PERCENTILE, method="nearest")  # of the stack's type
+    made = np.full((len(stack), box.height, box.width, stack.shape[3]), air, dtype=stack.dtype)
+    top, left = max(-box.top, 0), max(-box.left, 0)
+    made[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
+    return made
 
 
 def crop_cohort(cycles: Path, folder: Path, options: Crop) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -114,14 +123,24 @@ def crop_cohort(cycles: Path, folder: Path, options: Crop) -> tuple[dict[str, An
         )
     verdicts: dict[str, dict[str, Any]] = {}
     write_cohort(folder, _crop_patients(cohort, options, verdicts))
-    judged = [v for v in verdicts.values() if v["contours"]]
+    every = list(verdicts.values())
+    judged = [v for v in every if v["contours"]]
+    confidences = [v["confidence"] for v in every]
     report = {
-        "patients": len(verdicts),
-        "by_hand": sum(v["by_hand"] for v in verdicts.values()),
+        "patients": len(every),
+        "by_hand": sum(v["by_hand"] for v in every),
+        "fallbacks": sum(v["fallback"] != "" for v in every),
+        "fallback_patients": [patient for patient, v in verdicts.items() if v["fallback"]],
+        "confidence": rounded(float(np.mean(confidences)), 4),
+        "confidence_least": rounded(min(confidences), 4),
         "box_mm": options.box_mm,
         "patients_with_contours": len(judged),
-        "contours_inside": _share(judged, "contours_inside"),
-        "contours_inside_original_box": _share(judged, "contours_inside_original_box"),
+        "contours_inside": _share(judged, "contours_inside", "contours"),
+        "contours_inside_original_box": _share(judged, "contours_inside_original_box", "contours"),
+        "right_ventricle_inside": _share(judged, "right_ventricle_inside", "right_ventricle"),
+        "right_ventricle_inside_original_box": _share(
+            judged, "right_ventricle_inside_original_box", "right_ventricle"
+        ),
         "left_ventricle_miss_mm": _mean(judged, "left_ventricle_miss_mm"),
         "left_ventricle_miss_mm_worst": _worst(judged, "left_ventricle_miss_mm"),
         "left_ventricle_miss_mm_original_box": _mean(judged, "original_box_miss_mm"),
@@ -130,15 +149,40 @@ def crop_cohort(cycles: Path, folder: Path, options: Crop) -> tuple[dict[str, An
     return report, pd.DataFrame.from_dict(verdicts, orient="index").rename_axis("patient")
 
 
+def notes(verdicts: pd.DataFrame, patient: str) -> list[str]:
+    """What a patient's contact sheet has to say of its crop.
+
+    Parameters
+    ----------
+    verdicts : DataFrame
+        From `crop_cohort`.
+    """
+    verdict: dict[Any, Any] = verdicts.loc[patient].to_dict()
+    found = f"heart found with confidence {verdict['confidence']:g}"
+    by_hand = "box set by hand" if verdict["by_hand"] else ""
+    lines = [verdict["fallback"] or by_hand or found]
+    if verdict["contours"]:
+        lines.append(
+            f"{verdict['contours_inside']:g} of {verdict['contours']} contours wholly inside; "
+            f"left ventricle's centre missed by {verdict['left_ventricle_miss_mm']:g} mm"
+        )
+    return lines
+
+
 def _crop_patients(
     cohort: Cohort, options: Crop, verdicts: dict[str, dict[str, Any]]
 ) -> Iterator[PatientCycles]:
     for patient in tqdm(cohort.patients, desc="finding hearts", unit="patient"):
         rows = cohort.rows(patient)
-        spacing = float(rows["spacing_row_mm"].iloc[0]), float(rows["spacing_column_mm"].iloc[0])
+        spacing = cohort.spacing_mm(patient)
         stack = cohort.stack(patient)
         heart = find_heart(stack, spacing)
         by_hand = options.override.get(patient)
+        if heart.fallback and by_hand is None:
+            tqdm.write(
+                f"{patient}: {heart.fallback} (confidence {heart.confidence:g}); if the box is "
+                f"off, set crop.override: {{{patient}: [row, column]}} in params.yaml"
+            )
         centre = heart.middle if by_hand is None else np.array(by_hand)
         if not all(0 <= c < side for c, side in zip(centre, stack.shape[1:3], strict=True)):
             raise CineganError(
@@ -146,37 +190,35 @@ def _crop_patients(
                 f"{stack.shape[1]} x {stack.shape[2]} pixels"
             )
         box = box_around(centre, options.box_mm, spacing)
-        traced = cohort.contours(patient)
+        traced = [*cohort.contours(patient), *cohort.contours(patient, "truth")]
         found = heart.left_ventricle if by_hand is None else centre
         verdicts[patient] = {
             **_columns_of(box, options.size),
             "by_hand": by_hand is not None,
             "confidence": heart.confidence,
+            "fallback": (heart.fallback or "") if by_hand is None else "",
             **_judge(found, box, traced, (stack.shape[1], stack.shape[2]), spacing),
         }
         yield PatientCycles(
             patient,
-            _resized(cut(stack, box), options.size),
+            resize_frames(cut(stack, box), options.size, options.size),
             [
-                {**{str(k): v for k, v in row.items()}, **_columns_of(box, options.size)}
+                {
+                    **{str(k): v for k, v in row.items()},
+                    "spacing_row_mm": spacing[0] * box.height / options.size,
+                    "spacing_column_mm": spacing[1] * box.width / options.size,
+                    **_columns_of(box, options.size),
+                }
                 for row in rows.to_dict("records")
             ],
             [_moved(contour, box, options.size) for contour in traced],
         )
 
 
-def _resized(stack: np.ndarray, size: int) -> np.ndarray:
-    """Resize the frames of (slices, h, w, phases) with an antialiasing filter, float32."""
-    shape = (stack.shape[0], size, size, stack.shape[3])
-    return resize(stack.astype(np.float32), shape, order=1, anti_aliasing=True).astype(np.float32)
-
-
 def _moved(contour: PlacedContour, box: Box, size: int) -> PlacedContour:
-    """The contour in pixels of the resized crop (pixel centres at whole numbers in both)."""
-    offset = np.array([box.left, box.top])
-    scale = size / np.array([box.width, box.height])
-    points = (contour.points_px - offset + 0.5) * scale - 0.5
-    return PlacedContour(contour.row, contour.phase, contour.kind, points)
+    """The contour in pixels of the resized crop."""
+    points = contour.points_px - (box.left, box.top)
+    return replace(contour, points_px=resize_points(points, (box.height, box.width), (size, size)))
 
 
 def _columns_of(box: Box, size: int) -> dict[str, Any]:
@@ -197,27 +239,34 @@ def _judge(
     shape: tuple[int, int],
     spacing_mm: tuple[float, float],
 ) -> dict[str, Any]:
-    """Hold a box against expert contours, beside the original's fixed box."""
+    """Hold a box against contours, beside the original's fixed box.
+
+    The true centre is the mean over the expert's endocardial contours (all slices, end-diastole
+    and end-systole); over the phantom's own where no expert drew.
+    """
     walls = [c.points_px for c in traced if c.kind in ("endo", "epi")]
+    right = [c.points_px for c in traced if c.kind == "rv"]
     # One that lies outside the frame, or around no pixel, has no centre.
-    pools = [
-        c.points_px for c in traced if c.kind == "endo" and contours.mask(c.points_px, shape).any()
-    ]
+    pools = [c for c in traced if c.kind == "endo" and contours.mask(c.points_px, shape).any()]
+    pools = [c for c in pools if c.source == "expert"] or pools
     fixed = original_box(shape)
     if not pools:
         return {"contours": 0}
-    truth = np.mean([contours.centre(points, shape) for points in pools], axis=0)
+    truth = np.mean([contours.centre(c.points_px, shape) for c in pools], axis=0)
     return {
         "contours": len(walls),
         "contours_inside": sum(box.contains(points) for points in walls),
         "contours_inside_original_box": sum(fixed.contains(points) for points in walls),
+        "right_ventricle": len(right),
+        "right_ventricle_inside": sum(box.contains(points) for points in right),
+        "right_ventricle_inside_original_box": sum(fixed.contains(points) for points in right),
         "left_ventricle_miss_mm": rounded(np.hypot(*((found - truth) * spacing_mm)), 4),
         "original_box_miss_mm": rounded(np.hypot(*((fixed.middle - truth) * spacing_mm)), 4),
     }
 
 
-def _share(judged: list[dict[str, Any]], key: str) -> float | None:
-    total = sum(v["contours"] for v in judged)
+def _share(judged: list[dict[str, Any]], key: str, of: str) -> float | None:
+    total = sum(v[of] for v in judged)
     return rounded(sum(v[key] for v in judged) / total, 4) if total else None
 
 

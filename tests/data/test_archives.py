@@ -1,6 +1,7 @@
 """Archives are read in place; what is wrong with one is said in a line."""
 
 import struct
+import tracemalloc
 import zipfile
 
 import pytest
@@ -24,17 +25,6 @@ def make(path, compression=zipfile.ZIP_STORED):
 def read_first(path):
     with archives.open_archive(path) as archive:
         return archives.read_member(archive, "a/x.dcm")
-
-
-def test_archives_are_listed_by_name_and_nothing_else_is(tmp_path):
-    for name in ("b.zip", "a.zip", "table.csv", "c.zip.partial"):
-        (tmp_path / name).touch()
-    assert [p.name for p in archives.archives_in(tmp_path)] == ["a.zip", "b.zip"]
-
-
-def test_an_empty_folder_says_what_brings_archives(tmp_path):
-    with pytest.raises(CineganError, match=r"no zip archives here; `dvc repro download` brings"):
-        archives.archives_in(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -67,11 +57,19 @@ def test_what_systems_add_on_their_own_is_no_file_of_the_archive(tmp_path):
         assert list(archives.files_of(archive)) == ["b/1.dcm", "b/2.dcm"]
 
 
-@pytest.mark.parametrize(
-    "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-)
-def test_a_member_is_read_whole_however_it_was_packed(tmp_path, compression):
-    assert read_first(make(tmp_path / "a.zip", compression)) == CONTENT
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_member_is_read_whole_or_its_beginning_however_it_was_packed(tmp_path, compression):
+    path = make(tmp_path / "a.zip", compression)
+    assert read_first(path) == CONTENT
+    with archives.open_archive(path) as archive:
+        assert archives.read_member(archive, "a/x.dcm", 7) == CONTENT[:7]
+        assert archives.read_member(archive, "a/x.dcm", 10**9) == CONTENT
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_is_unpacked_without_a_limit_is_not_unpacked(tmp_path, compression):
+    with pytest.raises(ValueError, match="neither stored nor deflated in the archive; zip it anew"):
+        read_first(make(tmp_path / "a.zip", compression))
 
 
 def with_directory_field(path, offset, form, value):
@@ -99,7 +97,7 @@ def test_an_archive_that_is_not_there_or_is_a_folder_stays_an_error_of_the_syste
 def test_an_encrypted_member_is_refused(tmp_path):
     path = make(tmp_path / "a.zip")
     with_directory_field(path, 8, "<H", 1)
-    with pytest.raises(ValueError, match=r"damaged in the archive .*encrypted"):
+    with pytest.raises(ValueError, match="encrypted in the archive"):
         read_first(path)
 
 
@@ -110,10 +108,44 @@ def test_an_absurdly_large_member_is_refused_before_it_is_read(tmp_path):
         read_first(path)
 
 
+def test_a_bomb_is_known_by_its_ratio(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/x.dcm", bytes(archives.LARGE + 1))
+    with pytest.raises(ValueError, match="deflated more than 100 times, as zip bombs are"):
+        read_first(path)
+
+
+def test_a_bomb_that_announces_little_is_not_inflated_beyond_that(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/x.dcm", bytes(200 * 2**20))
+    with_directory_field(path, 24, "<I", 1000)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="damaged in the archive"):
+        read_first(path)
+    assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("second", "ambiguous"), [(CONTENT, False), (CONTENT[::-1], True)])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_different_members_of_one_name_are_refused(tmp_path, second, ambiguous):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/x.dcm", CONTENT)
+        archive.writestr("a/x.dcm", second)
+    if not ambiguous:
+        assert read_first(path) == CONTENT
+        return
+    with pytest.raises(ValueError, match="one of several different members of the same name"):
+        read_first(path)
+
+
 def test_an_unknown_way_of_packing_is_refused(tmp_path):
     path = make(tmp_path / "a.zip")
     with_directory_field(path, 10, "<H", 99)
-    with pytest.raises(ValueError, match="compression"):
+    with pytest.raises(ValueError, match="neither stored nor deflated"):
         read_first(path)
 
 
@@ -123,14 +155,12 @@ def test_one_damaged_member_leaves_the_others_readable(tmp_path):
     content[content.index(CONTENT) + 50] ^= 1
     path.write_bytes(content)
     with archives.open_archive(path) as archive:
-        with pytest.raises(ValueError, match=r"damaged in the archive \(Bad CRC-32"):
+        with pytest.raises(ValueError, match="damaged in the archive"):
             archives.read_member(archive, "a/x.dcm")
         assert archives.read_member(archive, "a/y.dcm") == CONTENT[::-1]
 
 
-@pytest.mark.parametrize(
-    "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_no_damage_at_all_makes_another_error(tmp_path_factory, compression):
     folder = tmp_path_factory.mktemp("fuzz")
     whole = make(folder / "whole.zip", compression).read_bytes()

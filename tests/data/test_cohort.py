@@ -1,5 +1,7 @@
 """Cycles on disk: what is written comes back; what a network sees is 8-bit and antialiased."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_coho
 from cinegan.errors import CineganError
 
 SIDE, PHASES = 16, 4
+SPACING = {"spacing_row_mm": 1.5, "spacing_column_mm": 1.5}
 POINTS = np.array([[1.25, 2.0], [9.1234, 3.0], [4.0, 12.5]])
 
 
@@ -15,7 +18,7 @@ def patient(name, split, slices=2, dtype=np.int16, contours=()):
     draws = np.random.default_rng(sum(name.encode()))
     stack = draws.integers(-50, 900, (slices, SIDE, SIDE, PHASES)).astype(dtype)
     rows = [
-        {"patient": name, "pathology": "", "split": split, "slice": i, "row": i}
+        {"patient": name, "pathology": "", "split": split, "slice": i, "row": i, **SPACING}
         for i in range(slices)
     ]
     return PatientCycles(name, stack, rows, list(contours))
@@ -23,7 +26,13 @@ def patient(name, split, slices=2, dtype=np.int16, contours=()):
 
 PATIENTS = [
     patient("B", "train", 3),
-    patient("A", "test", 2, np.float32, [PlacedContour(1, 3, "endo", POINTS)]),
+    patient(
+        "A",
+        "test",
+        2,
+        np.float32,
+        [PlacedContour(1, 3, "endo", POINTS), PlacedContour(0, 2, "rv", POINTS + 1, "truth")],
+    ),
     patient("007", "train", 1),
     patient("C", "val"),
 ]
@@ -48,8 +57,68 @@ def test_stacks_come_back_as_they_were_in_their_own_type_from_disk(cohort):
 def test_contours_come_back_with_their_places(cohort):
     (contour,) = cohort.contours("A")
     assert (contour.row, contour.phase, contour.kind) == (1, 3, "endo")
-    np.testing.assert_allclose(contour.points_px, POINTS, atol=5e-4)
+    np.testing.assert_allclose(contour.points_px, POINTS, atol=5.1e-3)
     assert cohort.contours("B") == []
+
+
+def test_what_an_expert_drew_and_what_a_phantom_knows_are_kept_apart(cohort):
+    assert [c.source for c in cohort.contours("A")] == ["expert"]
+    (truth,) = cohort.contours("A", "truth")
+    assert (truth.row, truth.phase, truth.kind, truth.source) == (0, 2, "rv", "truth")
+    np.testing.assert_allclose(truth.points_px, POINTS + 1, atol=5.1e-3)
+    assert cohort.contours("B", "truth") == []
+    assert json.loads((cohort.folder / "contours.json").read_text())["B"] == []
+    assert json.loads((cohort.folder / "truth.json").read_text())["C"] == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing_mm"),
+    [
+        ((48, 64), (2.0, 2.0)),
+        ((64, 48), (2.0, 2.0)),
+        ((64, 64), (1.5, 2.0)),
+        ((60, 90), (2.0, 1.0)),
+    ],
+)
+@pytest.mark.parametrize("size", [64, 32])
+def test_a_disc_stays_a_disc_whatever_the_matrix_and_its_pixels(tmp_path, shape, spacing_mm, size):
+    height_mm, width_mm = (n * s for n, s in zip(shape, spacing_mm, strict=True))
+    y, x = (
+        (np.arange(n) + 0.5) * s - side / 2
+        for n, s, side in zip(shape, spacing_mm, (height_mm, width_mm), strict=True)
+    )
+    disc = np.where(np.hypot(y[:, None], x) < 25, 900, 100).astype(np.int16)
+    stack = np.repeat(disc[None, ..., None], 2, axis=-1)
+    row = {"patient": "P", "spacing_row_mm": spacing_mm[0], "spacing_column_mm": spacing_mm[1]}
+    write_cohort(tmp_path / "c", [PatientCycles("P", stack, [{**row, "split": "val"}])])
+    grey = Cohort(tmp_path / "c").grey("P", size)
+    assert grey.shape == (1, size, size, 2)
+    inside = grey[0, :, :, 0] > 127
+    side_mm = max(height_mm, width_mm) / size  # of a pixel
+    rows, columns = np.nonzero(inside)
+    assert inside.sum() * side_mm**2 == pytest.approx(np.pi * 25**2, rel=0.1)
+    assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=2)
+    np.testing.assert_allclose([rows.mean(), columns.mean()], (size - 1) / 2, atol=0.6)
+    # Around the field is black, as its darkest pixels are.
+    band = (size - round(min(height_mm, width_mm) / side_mm)) // 2 - 2
+    around = grey[:, :band] if height_mm < width_mm else grey[:, :, :band]
+    assert around.max(initial=0) <= 8
+
+
+def test_the_split_is_known_once_all_patients_are_read(tmp_path):
+    write_cohort(
+        tmp_path / "c", iter(PATIENTS), split=lambda names: {name: f"of {name}" for name in names}
+    )
+    cohort = Cohort(tmp_path / "c")
+    assert {p: set(cohort.rows(p)["split"]) for p in cohort.patients} == {
+        p: {f"of {p}"} for p in ("B", "A", "007", "C")
+    }
+
+
+def test_a_cohort_of_nobody_is_an_error_and_leaves_nothing(tmp_path):
+    with pytest.raises(CineganError, match="not one patient has cycles"):
+        write_cohort(tmp_path / "c", iter([]))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_split_is_all_its_cycles_and_the_patient_of_each(cohort):
@@ -81,7 +150,9 @@ def test_shrinking_is_antialiased_and_leaves_slices_and_phases_apart(tmp_path):
     stack = np.stack([fine, 100 - fine, fine * 0], axis=0)[..., None].repeat(3, -1)
     stack[..., 1] = 0
     stack[0, :, :, 2] = 255
-    written = PatientCycles("P", stack.astype(np.int16), [{"patient": "P", "split": "val"}] * 3)
+    written = PatientCycles(
+        "P", stack.astype(np.int16), [{"patient": "P", "split": "val", **SPACING}] * 3
+    )
     write_cohort(tmp_path / "c", [written])
     cohort = Cohort(tmp_path / "c")
     window = cohort._windows["P"]
@@ -96,7 +167,9 @@ def test_shrinking_is_antialiased_and_leaves_slices_and_phases_apart(tmp_path):
 
 def test_fine_noise_fades_when_it_shrinks(tmp_path):
     noise = np.random.default_rng(1).normal(500, 100, (1, 64, 64, 2)).astype(np.int16)
-    write_cohort(tmp_path / "c", [PatientCycles("P", noise, [{"patient": "P", "split": "val"}])])
+    write_cohort(
+        tmp_path / "c", [PatientCycles("P", noise, [{"patient": "P", "split": "val", **SPACING}])]
+    )
     cohort = Cohort(tmp_path / "c")
     # Reading single pixels would keep all of it, interpolation without a filter half.
     assert cohort.grey("P", 16).std() < 0.3 * cohort.grey("P", 64).std()
@@ -107,7 +180,10 @@ def test_the_same_cycles_give_the_same_bytes(tmp_path):
         write_cohort(tmp_path / name, iter(PATIENTS))
     files = sorted(p.name for p in (tmp_path / "a").iterdir())
     assert files == sorted(
-        ["007.npy", "A.npy", "B.npy", "C.npy", "contours.json", "index.csv", "intensity.json"]
+        [
+            *("007.npy", "A.npy", "B.npy", "C.npy"),
+            *("contours.json", "index.csv", "intensity.json", "truth.json"),
+        ]
     )
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()

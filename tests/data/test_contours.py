@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from dicom_factory import write_zip
 
 from cinegan.data import contours
+from cinegan.data.containers import open_containers
 
 FOLDER = "SCD_ManualContours/SC-HF-I-01/contours-manual/IRCCI-expert"
 SQUARE = b"2.0 1.0\n5.0 1.0\n5.0 3.0\n2.0 3.0\n"
@@ -26,34 +26,59 @@ def test_a_patient_has_one_spelling(written, canonical):
     assert contours.canonical_id(written) == canonical
 
 
+class Files(dict):
+    """Something that holds files: {name: content}."""
+
+    def read(self, file, most=None):
+        return self[file][:most]
+
+
+def read(content, name="IM-0001-0001-icontour-manual.txt"):
+    file = f"{FOLDER}/{name}"
+    return contours.read_contour(Files({file: content}), file)
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "number"),
     [
         ("IM-0001-0048-icontour-manual.txt", "endo", 48),
         ("IM-0001-0048-ocontour-manual.txt", "epi", 48),
+        ("IM-0001-0012-rcontour-manual.txt", "rv", 12),
         ("IM-0001-0160-p1contour-manual.txt", "papillary1", 160),
         ("IM-0007-0059-p2contour-manual.txt", "papillary2", 59),
     ],
 )
-def test_a_contour_is_known_by_its_name(tmp_path, name, kind, number):
-    path = write_zip(tmp_path / "c.zip", {f"{FOLDER}/{name}": SQUARE})
-    (found,), left_out = contours.read_contours(path)
+def test_a_contour_is_known_by_its_name(name, kind, number):
+    assert contours.is_contour(f"{FOLDER}/{name}")
+    found = read(SQUARE, name)
     assert (found.original_id, found.kind, found.instance_number) == ("SC-HF-I-1", kind, number)
     assert found.points_px.tolist() == [[2, 1], [5, 1], [5, 3], [2, 3]]
-    assert left_out == {}
+    assert found.source == "expert"
+
+
+def test_what_a_phantom_draws_at_every_phase_is_the_truth_and_no_experts():
+    file = "PH-N-03/contours-truth/IM-0001-0007-ocontour-truth.txt"
+    assert contours.is_contour(file)
+    found = contours.read_contour(Files({file: SQUARE}), file)
+    assert (found.source, found.original_id, found.kind) == ("truth", "PH-N-3", "epi")
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("file", "beside"),
     [
-        "SC-HF-I-01/contours-auto/FLK/IM-0001-0048-icontour-auto.txt",
-        "SC-HF-I-01/contours-manual/IRCCI-expert/list.txt",
-        "readme.txt",
-        "__MACOSX/SC-HF-I-01/contours-manual/IRCCI-expert/._IM-0001-0048-icontour-manual.txt",
+        ("SC-HF-I-01/contours-auto/FLK/IM-0001-0048-icontour-auto.txt", True),
+        ("SC-HF-I-01/contours-manual/IRCCI-expert/list.txt", True),
+        ("SCD_ManualContours/readme", True),
+        ("readme.txt", False),
+        ("SCD0000101/CINESAX_300/IM-0001-0048.dcm", False),
+        ("IM-0001-0048-icontour-manual.txt", False),
     ],
 )
-def test_other_files_are_no_contours(tmp_path, name):
-    assert contours.read_contours(write_zip(tmp_path / "c.zip", {name: SQUARE})) == ([], {})
+def test_other_files_are_no_contours(file, beside):
+    assert not contours.is_contour(file)
+    assert contours.is_beside_contours(file) == beside
+    with pytest.raises(ValueError, match="not named as contours are"):
+        contours.read_contour(Files({file: SQUARE}), file)
 
 
 @pytest.mark.parametrize(
@@ -69,21 +94,14 @@ def test_other_files_are_no_contours(tmp_path, name):
         (b"1 2\n3 inf\n5 6\n", "x y pairs"),
     ],
 )
-def test_a_file_that_holds_no_contour_is_left_out_with_the_reason(tmp_path, content, why):
-    good, bad = (f"{FOLDER}/IM-0001-000{i}-icontour-manual.txt" for i in (1, 2))
-    path = write_zip(tmp_path / "c.zip", {good: SQUARE, bad: content})
-    found, left_out = contours.read_contours(path)
-    assert [c.instance_number for c in found] == [1]
-    assert list(left_out) == [f"c.zip/{bad}"]
-    assert why in left_out[f"c.zip/{bad}"]
+def test_a_file_that_holds_no_contour_says_why(content, why):
+    with pytest.raises(ValueError, match=why):
+        read(content)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n", b" \n"])
-def test_any_line_ending_will_do(tmp_path, end):
-    content = SQUARE.replace(b"\n", end)
-    name = f"{FOLDER}/IM-0001-0001-icontour-manual.txt"
-    (found,), _ = contours.read_contours(write_zip(tmp_path / "c.zip", {name: content}))
-    assert found.points_px.shape == (4, 2)
+def test_any_line_ending_will_do(end):
+    assert read(SQUARE.replace(b"\n", end)).points_px.shape == (4, 2)
 
 
 def test_a_mask_has_x_along_columns_and_y_along_rows():
@@ -106,9 +124,11 @@ def test_the_centre_is_a_row_and_a_column_of_the_area_not_of_the_points():
 
 
 def test_the_real_contours_are_all_read(sunnybrook):
-    found, left_out = contours.read_contours(sunnybrook / "SCD_ManualContours.zip")
+    with open_containers(sunnybrook) as containers:
+        archive = containers["SCD_ManualContours.zip"]
+        files = [file for file in archive.files() if contours.is_contour(file)]
+        found = [contours.read_contour(archive, file) for file in files]
     assert len(found) == 84
-    assert left_out == {}
     assert {c.original_id for c in found} == {"SC-HF-I-1", "SC-HF-I-2", "SC-HF-I-4"}
     assert {"endo", "epi"} == {c.kind for c in found}
     assert all(1 <= c.instance_number <= 260 for c in found)

@@ -1,212 +1,243 @@
-"""The short-axis stack among all images of a patient, and its phases."""
+"""The phases of one slice: their clock, their order, what is lost, and any number of them."""
 
 from __future__ import annotations
 
 import random
-from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from dicom_factory import AXIAL, FOUR_CHAMBER, SHORT_AXIS
+from frame_factory import PERIOD_MS, PHASES, frame, stack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinegan.data.cycles import Frame, phase_times, resample_phases, short_axis_stack
-from cinegan.data.dicom import Header
-
-PHASES = 10
-PERIOD_MS = 800.0
-
-
-def frame(position, phase, number=300, name="CINESAX_300", instance=None, **changes):
-    """One image at a distance along its normal and a phase of the cycle."""
-    row, column = np.array(changes.pop("orientation", SHORT_AXIS)).reshape(2, 3)
-    values = {
-        "patient_id": "P1",
-        "series_number": number,
-        "instance_number": instance if instance is not None else int(10 * position) + phase + 1,
-        "trigger_ms": PERIOD_MS * phase / PHASES,
-        "position_mm": position * np.cross(row, column) + 3 * row - 40 * column,
-        "row_direction": row,
-        "column_direction": column,
-        "spacing_mm": (1.5, 1.5),
-        "thickness_mm": 8.0,
-        "shape": (64, 64),
-    }
-    header = Header(**{**values, **changes})
-    return Frame(header, "a.zip", f"P1/{name}/IM-{number}-{header.instance_number:05d}.dcm")
-
-
-def stack(positions, phases=PHASES, **changes):
-    return [frame(p, phase, **changes) for p in positions for phase in range(phases)]
-
-
-def found(frames):
-    """Positions, phases and reasons of what was found, whatever the order of the files."""
-    shuffled = [*frames]
-    random.Random(1).shuffle(shuffled)
-    slices, left_out = short_axis_stack(shuffled)
-    assert sum(len(s.frames) for s in slices) + sum(o.images for o in left_out) == len(frames)
-    reasons = Counter()
-    for item in left_out:
-        reasons[item.what.rpartition("/")[2], item.why.partition(":")[0]] += item.images
-    return slices, reasons
-
-
-SAX = stack([0, 10, 20, 30])
-
-
-def test_a_shuffled_stack_is_ordered_from_base_to_apex_and_by_time():
-    slices, left_out = found(SAX)
-    # The normal of SHORT_AXIS points from base to apex.
-    assert [s.position_mm for s in slices] == pytest.approx([0, 10, 20, 30])
-    assert [s.frames for s in slices] == [
-        tuple(SAX[i * PHASES : (i + 1) * PHASES]) for i in range(4)
-    ]
-    assert left_out == {}
-
-
-def test_a_stack_seen_from_the_other_side_still_runs_from_base_to_apex():
-    row, column = np.array(SHORT_AXIS).reshape(2, 3)
-    flipped = (*row, *-column)
-    slices, _ = found(stack([0, 10, 20], orientation=flipped))
-    along = [s.frames[0].header.position_mm @ np.array([1, -1, -1]) for s in slices]
-    assert along == sorted(along)
-
-
-@pytest.mark.parametrize("layout", ["slice by slice", "phase by phase", "no numbers"])
-def test_phases_follow_trigger_times_whatever_the_instance_numbers_say(layout):
-    places = [(p, t) for p in range(3) for t in range(PHASES)]
-    numbers = {
-        "slice by slice": lambda p, t: p * PHASES + t + 1,
-        "phase by phase": lambda p, t: t * 3 + p + 1,
-        "no numbers": lambda p, t: 0,
-    }[layout]
-    frames = [
-        frame(10.0 * p, t, instance=numbers(p, t), trigger_ms=80.0 * ((t + 4) % PHASES))
-        for p, t in places
-    ]
-    frames = [Frame(f.header, f.archive, f"P1/CINESAX_300/{i}.dcm") for i, f in enumerate(frames)]
-    slices, left_out = found(frames)
-    for cine in slices:
-        assert [f.header.trigger_ms for f in cine.frames] == [80.0 * t for t in range(PHASES)]
-    assert left_out == {}
-
-
-def test_without_trigger_times_phases_follow_instance_numbers():
-    slices, left_out = found(stack([0, 10, 20], trigger_ms=None))
-    for cine in slices:
-        numbers = [f.header.instance_number for f in cine.frames]
-        assert numbers == sorted(numbers)
-        assert len(numbers) == PHASES
-    assert left_out == {}
-
-
-def test_one_missing_trigger_time_makes_its_slice_follow_instance_numbers():
-    frames = stack([0, 10, 20])
-    frames[3] = frame(0, 3, trigger_ms=None)
-    slices, left_out = found(frames)
-    assert [f.header.instance_number for f in slices[0].frames] == list(range(1, PHASES + 1))
-    assert left_out == {}
-
-
-LARGER = "another short-axis stack of this patient has as many slices or more"
-LOCALIZERS = [
-    frame(10.0 * i, 0, 1, "Localizers_1", instance=100 * plane + i, orientation=o)
-    for plane, o in enumerate([AXIAL, (1, 0, 0, 0, 0, -1), (0, 1, 0, 0, 0, -1)])
-    for i in range(5)
-]
-LONG_AXIS = stack([0], number=200, name="CINELAX_200", orientation=FOUR_CHAMBER)
-
-
-@pytest.mark.parametrize(
-    ("others", "left_out"),
-    [
-        (LOCALIZERS, {("Localizers_1", "no cine"): 15}),
-        (LONG_AXIS, {("CINELAX_200", "1 parallel cine slice(s), fewer than 3"): PHASES}),
-        (
-            stack([0, 8, 16, 24, 32, 40], number=9, name="AXIAL_9", orientation=AXIAL),
-            {("AXIAL_9", "stands 55 degrees off the heart's long axis"): 6 * PHASES},
-        ),
-        # A localizer planned parallel to the stack, at places of its own.
-        (
-            [frame(p, 0, 2, "Localizers_2") for p in (-40, 55)],
-            {("Localizers_2", "only 1 phase(s) at this position"): 2},
-        ),
-        # The same at one of the stack's positions.
-        ([frame(10, 0, 2, "PLAN_2")], {("PLAN_2", "only 1 phase(s) at this position"): 1}),
-        (
-            stack([0, 10, 20, 30], phases=7, number=5, name="PERF_5", shape=(32, 32)),
-            {("PERF_5", "no cine"): 28},
-        ),
-        (
-            stack([0, 10, 20], number=5, name="LOWRES_5", shape=(32, 32)),
-            {("LOWRES_5", LARGER): 30},
-        ),
-    ],
-    ids=["localizers", "long axis", "axial", "parallel localizer", "plan", "perfusion", "low"],
-)  # fmt: skip
-def test_what_is_no_short_axis_cine_is_left_out_with_the_reason(others, left_out):
-    slices, reasons = found(SAX + others)
-    assert [len(s.frames) for s in slices] == [PHASES] * 4
-    assert [f for s in slices for f in s.frames] == SAX
-    assert reasons == left_out
-
-
-@pytest.mark.parametrize(
-    "frames", [[], LOCALIZERS, LONG_AXIS, LOCALIZERS + LONG_AXIS, stack([0, 10]), SAX[:7]]
+from cinegan.data.cycles import (
+    CLOCKS,
+    CineSlice,
+    Frame,
+    Timeline,
+    clock_of,
+    in_time,
+    resample_phases,
+    timeline,
+    timelines,
 )
-def test_a_patient_without_a_stack_has_none(frames):
-    assert found(frames)[0] == []
+
+PROPERTY = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 
 
-@pytest.mark.parametrize(("phases", "slices"), [(7, 0), (8, 4), (30, 4)])
-def test_a_cycle_needs_eight_phases(phases, slices):
-    assert len(found(stack([0, 10, 20, 30], phases))[0]) == slices
+def times_of(frames):
+    """The phase that each frame was made for, by its AcquisitionTime or TriggerTime."""
+    return [f.header.trigger_ms for f in frames]
 
 
-def test_the_same_image_twice_counts_once():
-    doubles = [Frame(f.header, f.archive, f.member + ".copy") for f in SAX[:3]]
-    slices, reasons = found(SAX + doubles)
-    assert slices[0].frames == tuple(SAX[:PHASES])
-    assert reasons == {("CINESAX_300", "the same phase again"): 3}
+def shuffled(frames):
+    frames = [*frames]
+    random.Random(1).shuffle(frames)
+    return frames
 
 
-def test_of_two_short_axis_series_the_larger_wins_and_the_other_fills_what_it_lacks():
-    larger = stack([0, 10, 20, 30], number=400, name="CINESAX_400")
-    smaller = stack([9.8, 20.3, 40], number=303, name="CINESAX_303")
-    slices, reasons = found(larger + smaller)
-    names = [s.frames[0].series_name.rpartition("/")[2] for s in slices]
-    assert names == ["CINESAX_400"] * 4 + ["CINESAX_303"]
-    assert [s.position_mm for s in slices] == pytest.approx([0, 10, 20, 30, 40])
-    assert reasons == {("CINESAX_303", "a larger series covers this position"): 2 * PHASES}
-    assert all(len({f.series for f in s.frames}) == 1 for s in slices)
+def clocked(phase, **clocks):
+    """A frame of a phase that has these clocks only; its file's name is the phase."""
+    lacking = {"trigger_ms": None, "acquired_s": None, "temporal_position": None}
+    made = frame(0, phase, instance=clocks.pop("instance_number", 0), **{**lacking, **clocks})
+    return replace(made, file=f"P1/CINESAX/{phase:02d}.dcm")
 
 
-def test_a_series_between_the_slices_of_the_larger_one_adds_none():
-    larger, between = stack([0, 10, 20, 30]), stack([4.5, 14.5], number=7, name="SAX_7")
-    slices, reasons = found(larger + between)
-    assert len(slices) == 4
-    assert reasons == {("SAX_7", "a larger series covers this position"): 2 * PHASES}
+def phases_of(frames):
+    return [int(f.file[-6:-4]) for f in frames]
 
 
-def test_a_repeated_series_in_a_folder_of_its_own_makes_no_second_stack():
-    slices, reasons = found(SAX + stack([0, 10, 20, 30], number=301, name="CINESAX_301"))
-    assert len(slices) == 4
-    assert {s.frames[0].header.series_number for s in slices} == {300}
-    assert reasons == {("CINESAX_301", "a larger series covers this position"): 4 * PHASES}
+TICKS = {
+    "TriggerTime": lambda t: {"trigger_ms": 13.0 + 40 * t},
+    "AcquisitionTime": lambda t: {"acquired_s": 43000.5 + 0.04 * t},
+    "InstanceNumber": lambda t: {"instance_number": 5 + 3 * t},
+    "TemporalPositionIdentifier": lambda t: {"temporal_position": 1 + t},
+}
+CONTRADICTION = {
+    "TriggerTime": lambda t: {"trigger_ms": 900.0 - 40 * t},
+    "AcquisitionTime": lambda t: {"acquired_s": 43000.5 - 0.04 * t},
+    "InstanceNumber": lambda t: {"instance_number": 100 - t},
+    "TemporalPositionIdentifier": lambda t: {"temporal_position": 100 - t},
+}
+NAMES = [*CLOCKS]
+CONSTANT = {"trigger_ms": 0.0, "acquired_s": 43000.0, "instance_number": 1}
 
 
-def test_rounded_headers_share_a_slice_and_a_stack():
-    jitter = random.Random(2)
-    frames = [
-        frame(p + jitter.uniform(-0.3, 0.3), t, instance=int(p) * 10 + t,
-              orientation=np.array(SHORT_AXIS) + [jitter.uniform(-1e-3, 1e-3) for _ in range(6)])
-        for p in (0, 10, 20) for t in range(PHASES)
-    ]  # fmt: skip
-    slices, left_out = found(frames)
-    assert [len(s.frames) for s in slices] == [PHASES] * 3
-    assert left_out == {}
+@pytest.mark.parametrize("rank", range(4), ids=NAMES)
+@pytest.mark.parametrize("above", ["missing", "constant", "partly missing"])
+def test_the_first_clock_that_tells_the_phases_apart_is_believed(rank, above):
+    own = NAMES[rank]
+    frames = []
+    for t in range(20):
+        clocks = {}
+        for name in NAMES[:rank]:
+            ((keyword, value),) = CONTRADICTION[name](t).items()
+            if above == "constant":
+                clocks[keyword] = CONSTANT[keyword]
+            elif above == "partly missing" and keyword != "instance_number" and t != 3:
+                clocks[keyword] = value
+        for name in NAMES[rank + 1 :]:
+            clocks |= CONTRADICTION[name](t)
+        frames.append(clocked(t, **clocks, **TICKS[own](t)))
+    assert clock_of(frames) == own
+    ordered, doubles = in_time(shuffled(frames))
+    assert phases_of(ordered) == list(range(20))
+    assert doubles == []
+    line = timeline(ordered)
+    assert line.clock == own
+    assert line.even
+    in_ms = own in ("TriggerTime", "AcquisitionTime")
+    assert line.period == pytest.approx(800 if in_ms else 20, rel=1e-6)
+
+
+def test_a_slice_that_was_acquired_over_midnight_stays_in_order():
+    frames = [clocked(t, acquired_s=(86399.7 + 0.04 * t) % 86400) for t in range(20)]
+    ordered, _ = in_time(shuffled(frames))
+    assert phases_of(ordered) == list(range(20))
+    line = timeline(ordered)
+    assert line.clock == "AcquisitionTime"
+    np.testing.assert_allclose(line.times, 40.0 * np.arange(20), atol=1e-4)
+    assert line.period == pytest.approx(800)
+
+
+def test_an_acquisition_time_in_whole_seconds_is_no_clock():
+    # 20 phases of a breath-hold of ten seconds: two of them in each.
+    frames = [clocked(t, acquired_s=43000.0 + t // 2, instance_number=t + 1) for t in range(20)]
+    assert clock_of(frames) == "InstanceNumber"
+    ordered, doubles = in_time(shuffled(frames))
+    assert phases_of(ordered) == list(range(20))
+    assert doubles == []
+
+
+def test_without_any_clock_nothing_is_a_cycle():
+    frames = [clocked(t) for t in range(20)]
+    ordered, doubles = in_time(frames)
+    assert (len(ordered), len(doubles)) == (1, 19)
+
+
+@pytest.mark.parametrize("last_is_whole", [True, False])
+def test_of_repetitions_the_fullest_counts(last_is_whole):
+    first = [clocked(t, trigger_ms=40.0 * t, instance_number=t + 1) for t in range(20)]
+    again = [clocked(t, trigger_ms=40.0 * t, instance_number=t + 21) for t in range(20)]
+    lost = first if last_is_whole else again
+    del lost[5:9]
+    ordered, doubles = in_time(shuffled(first + again))
+    assert ordered == (again if last_is_whole else first)
+    assert sorted(map(id, doubles)) == sorted(map(id, lost))
+
+
+def test_of_equally_full_repetitions_the_last_counts():
+    first, second, third = (
+        [clocked(t, trigger_ms=40.0 * t, instance_number=t + 20 * k) for t in range(20)]
+        for k in range(3)
+    )
+    ordered, doubles = in_time(shuffled(first + second + third))
+    assert ordered == third
+    assert len(doubles) == 40
+
+
+def cine(lost=(), phases=25, interval=None, delay=0.0, rr=800.0, **changes):
+    """A slice of which phases are lost."""
+    times = {t: round(delay + rr * t / phases, 3) for t in range(phases) if t not in lost}
+    frames = (
+        frame(0, t, trigger_ms=time, interval_ms=interval, **changes) for t, time in times.items()
+    )
+    return CineSlice(0.0, tuple(frames))
+
+
+LOST = [(0,), (12,), (24,), (0, 1), (23, 24), (0, 24), (3, 8, 13, 18, 23)]
+
+
+@pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize("known_by", ["NominalInterval", "the stack", "both"])
+@pytest.mark.parametrize("delay", [0.0, 13.0])
+def test_lost_phases_leave_their_place_free(lost, known_by, delay):
+    interval = None if known_by == "the stack" else 800.0
+    torn = cine(lost, interval=interval, delay=delay)
+    others = [] if known_by == "NominalInterval" else [cine(interval=interval, delay=delay)] * 3
+    line = timelines([*others, torn], 20)[-1]
+    assert line.period == pytest.approx(800, abs=0.1)
+    assert line.first == pytest.approx(delay, abs=0.1)
+    whole = smooth_cycle(800.0 * np.arange(25) / 25)
+    kept = [t for t in range(25) if t not in lost]
+    made = resample_phases(whole[..., kept], line, 25)
+    # Phases at their own times come out as they went in; the others are made of their neighbours.
+    np.testing.assert_allclose(made[..., kept], whole[..., kept], atol=1e-3)
+    assert np.abs(made - whole).max() < (0.2 if len(lost) > 1 else 0.05) * np.ptp(whole)
+
+
+@pytest.mark.parametrize("lost", [(0,), (24,)])
+def test_at_another_heart_rate_the_stack_still_tells_what_was_lost(lost):
+    torn = cine(lost, rr=840.0)
+    line = timelines([cine(), cine(), torn], 20)[-1]
+    assert line.period == pytest.approx(840, abs=0.1)
+    assert line.first == pytest.approx(0, abs=0.1)
+
+
+def test_a_faster_heart_has_lost_nothing():
+    # Just one phase shorter than the others' cycle: but as full as theirs.
+    slices = [cine(phases=20), cine(phases=20), cine(phases=20, rr=760.0)]
+    assert [line.period for line in timelines(slices, 20)] == pytest.approx([800, 800, 760])
+    assert all(line.even for line in timelines(slices, 20))
+
+
+def test_as_many_phases_as_wanted_are_interpolated_where_others_are_lost():
+    torn = cine((3, 8, 13, 18, 23), interval=800.0)
+    assert len(torn.frames) == 20
+    line = timelines([cine(), cine(), torn], 20)[-1]
+    frames = smooth_cycle(line.times)
+    made = resample_phases(frames, line, 20)
+    assert made is not frames
+    assert np.abs(made - smooth_cycle(40.0 * np.arange(20))).max() < 0.02 * np.ptp(frames)
+    # The same where they are the last five, which only the stack can tell.
+    line = timelines([cine(), cine(), cine(range(20, 25))], 20)[-1]
+    assert line.period == pytest.approx(800)
+    assert not line.even
+
+
+def test_what_prospective_gating_leaves_out_is_not_made_up():
+    # 20 phases in 900 of 1000 ms, in all slices: they are the cycle.
+    slices = [cine(phases=20, rr=900.0, interval=1000.0)] * 3
+    frames = smooth_cycle(np.arange(20.0))
+    for line in timelines(slices, 20):
+        assert resample_phases(frames, line, 20) is frames
+
+
+def test_a_gap_in_numbers_is_a_lost_phase():
+    numbers = [1, 2, 3, 5, 6, 7, 8, 9, 10]
+    frames = [clocked(n, instance_number=40 + n) for n in numbers]
+    assert timeline(frames).times.tolist() == [n - 1 for n in numbers]
+    assert timeline(frames).period == 10
+    # Numbers phase by phase, four slices apart.
+    apart = [clocked(n, instance_number=4 * n + 2) for n in numbers]
+    assert timeline(apart).times.tolist() == [n - 1 for n in numbers]
+    # Numbers that only tell the order.
+    wild = [clocked(n, instance_number=n * n * n) for n in numbers]
+    assert timeline(wild).times.tolist() == list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("triggers", "times", "period"),
+    [
+        ([0, 40, 80, 120, 160, 200, 240, 280], None, 320),
+        ([26, 79, 131, 184, 236, 289, 341, 394], None, 420.6),
+        ([1, 2, 3, 4, 5, 6, 7, 8], list(range(8)), 8),  # in no unit of time
+    ],
+)
+def test_a_cycle_ends_one_usual_step_after_its_last_phase(triggers, times, period):
+    line = timeline([frame(0, i, trigger_ms=t) for i, t in enumerate(triggers)])
+    assert line.times.tolist() == (times or triggers)
+    assert line.period == pytest.approx(period, abs=0.6)
+
+
+def test_a_phase_is_placed_where_its_time_comes_and_nowhere_between():
+    line = Timeline("TriggerTime", np.arange(10) * 80.0, 800.0, 0.0)
+    assert [line.phase_at(t, 20) for t in (0.0, 80.0, 81.0, 60.0, 799.0)] == [0, 2, 2, None, 0]
+
+
+def steady(scanned, period=PERIOD_MS, first=13.0):
+    return Timeline("TriggerTime", first + period * np.arange(scanned) / scanned, period, first)
 
 
 def smooth_cycle(times_ms, period_ms=PERIOD_MS):
@@ -221,51 +252,71 @@ def smooth_cycle(times_ms, period_ms=PERIOD_MS):
 
 def test_as_many_phases_as_wanted_are_left_untouched():
     frames = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
-    assert resample_phases(frames, np.arange(4.0), 4.0, 4) is frames
+    assert resample_phases(frames, steady(4), 4) is frames
 
 
 @pytest.mark.parametrize(
     ("scanned", "tolerance"), [(16, 0.06), (25, 0.01), (30, 0.005), (50, 5e-4)]
 )
 def test_a_smooth_cycle_is_recovered_from_another_number_of_phases(scanned, tolerance):
-    times = 13.0 + PERIOD_MS * np.arange(scanned) / scanned
-    made = resample_phases(smooth_cycle(times), times, PERIOD_MS, 20)
-    wanted = smooth_cycle(13.0 + PERIOD_MS * np.arange(20) / 20)
+    line = steady(scanned)
+    made = resample_phases(smooth_cycle(line.times), line, 20)
+    wanted = smooth_cycle(steady(20).times)
     assert (made.shape, made.dtype) == ((2, 3, 20), np.float32)
     np.testing.assert_allclose(made, wanted, atol=tolerance * np.ptp(wanted))
+
+
+def test_phases_that_fall_on_scanned_ones_are_theirs():
+    line = steady(40)
+    frames = np.random.default_rng(2).integers(-500, 4000, (3, 3, 40)).astype(np.int16)
+    np.testing.assert_allclose(resample_phases(frames, line, 20), frames[..., ::2], atol=1e-3)
 
 
 def test_times_that_are_not_evenly_spaced_are_respected():
     rng = np.random.default_rng(7)
     times = np.sort(PERIOD_MS * (np.arange(30) + rng.uniform(-0.35, 0.35, 30)) / 30)
     wanted = smooth_cycle(times[0] + PERIOD_MS * np.arange(20) / 20)
-    made = resample_phases(smooth_cycle(times), times, PERIOD_MS, 20)
-    naive = resample_phases(smooth_cycle(times), np.arange(30.0), 30.0, 20)
+    line = Timeline("TriggerTime", times, PERIOD_MS, times[0])
+    made = resample_phases(smooth_cycle(times), line, 20)
+    naive = resample_phases(smooth_cycle(times), steady(30), 20)
     error, naive_error = np.abs(made - wanted).max(), np.abs(naive - wanted).max()
     assert error < 0.02 * np.ptp(wanted)
     assert naive_error > 5 * error
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@PROPERTY
 @given(value=st.integers(-2000, 4000), scanned=st.integers(8, 40), phases=st.integers(4, 40))
 def test_a_still_image_stays_still(value, scanned, phases):
     frames = np.full((2, 2, scanned), value, np.int16)
-    made = resample_phases(frames, np.arange(float(scanned)), float(scanned), phases)
+    made = resample_phases(frames, steady(scanned), phases)
     assert made.shape == (2, 2, phases)
     np.testing.assert_allclose(made, value, rtol=1e-5, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("triggers", "times", "period"),
-    [
-        ([0, 40, 80, 120], [0, 40, 80, 120], 160),
-        ([26, 79, 131, 184], [26, 79, 131, 184], 210.5),
-        ([0, None, 80, 120], [0, 1, 2, 3], 4),
-        ([None] * 4, [0, 1, 2, 3], 4),
-    ],
-)
-def test_a_cycle_ends_one_usual_step_after_its_last_phase(triggers, times, period):
-    frames = tuple(frame(0, i, trigger_ms=t) for i, t in enumerate(triggers))
-    made, length = phase_times(frames)
-    assert made.tolist() == times
-    assert length == pytest.approx(period, abs=0.6)
+@PROPERTY
+@given(scanned=st.integers(8, 40), phases=st.integers(8, 40), shift=st.integers(1, 39))
+def test_a_cycle_has_no_beginning(scanned, phases, shift):
+    # Starting to scan later turns the cycle on, and changes nothing else.
+    line = steady(scanned, first=0.0)
+    late = shift % scanned * PERIOD_MS / scanned
+    times = (line.times + late) % PERIOD_MS
+    later = Timeline("TriggerTime", np.sort(times), PERIOD_MS, 0.0)
+    frames, moved = smooth_cycle(line.times), smooth_cycle(np.sort(times))
+    np.testing.assert_allclose(
+        resample_phases(frames, replace(line, first=late), phases),
+        resample_phases(moved, replace(later, first=late), phases),
+        atol=1e-5 * np.ptp(frames),
+    )
+
+
+def test_names_that_may_be_a_patients_are_not_shown():
+    named = replace(frame(0, 3), alias="P01")
+    assert (named.series_name, named.name) == ("P01/series_300", "P01/series_300/image_4")
+    plain = frame(0, 3)
+    assert (plain.series_name, plain.name) == ("a.zip/P1/CINESAX_300", f"a.zip/{plain.file}")
+    assert Frame(plain.header, "", "1.dcm").series_name == "."
+
+
+def test_a_stack_of_frames_has_all_its_phases():
+    assert len(stack([0, 10])) == 2 * PHASES
+    assert times_of(stack([0])) == [PERIOD_MS * t / PHASES for t in range(PHASES)]

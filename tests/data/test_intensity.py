@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cinegan.data import intensity
 
@@ -39,6 +41,39 @@ def test_what_a_network_makes_is_clipped_and_rounded(value, grey):
 def test_a_window_leaves_out_half_a_percent_at_each_end():
     stack = np.arange(1001).reshape(7, 11, 13)
     assert intensity.window(stack) == pytest.approx((5.0, 995.0))
+
+
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@given(
+    dtype=st.sampled_from([np.uint8, np.int8, np.int16, np.uint16, np.int32]),
+    shape=st.tuples(*[st.integers(1, 6)] * 4),
+    spread=st.integers(1, 2**15),
+    seed=st.integers(0, 999),
+)
+def test_counting_gives_the_percentiles_that_numpy_gives(dtype, shape, spread, seed):
+    limits = np.iinfo(dtype)
+    draws = np.random.default_rng(seed).normal(limits.min + spread, spread, shape)
+    stack = np.clip(np.rint(draws), limits.min, limits.max).astype(dtype)
+    low, high = np.percentile(stack.astype(float), (0.5, 99.5))
+    found = intensity.window(stack)
+    assert found[0] == pytest.approx(low, abs=1e-6)
+    assert found[1] == pytest.approx(max(high, low + 1e-6), abs=1e-6)
+
+
+def test_intensities_too_far_apart_to_count_have_a_window_too():
+    stack = np.array([[-(2**31)], [0], [2**31 - 1]], np.int32)
+    assert intensity.window(stack) == pytest.approx(
+        tuple(np.percentile(stack.astype(float), (0.5, 99.5)))
+    )
+
+
+def test_a_stack_on_disk_and_a_turned_one_have_the_same_window(tmp_path):
+    stack = np.random.default_rng(1).integers(-99, 2000, (3, 8, 9, 5)).astype(np.int16)
+    np.save(tmp_path / "stack.npy", stack)
+    expected = intensity.window(stack)
+    assert intensity.window(np.load(tmp_path / "stack.npy", mmap_mode="r")) == expected
+    assert intensity.window(np.rot90(stack, 1, axes=(1, 2))) == expected
+    assert intensity.window(stack.astype(np.float32)) == pytest.approx(expected)
 
 
 def test_an_even_picture_has_a_window_and_is_black():

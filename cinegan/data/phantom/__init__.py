@@ -2,7 +2,8 @@
 
 One three-dimensional body is made per patient and cut by planes, as a scanner does it: the
 short-axis stack, a long axis and the scouts all show the same anatomy. Lengths are millimetres.
-`archives` writes a cohort, `study` draws one patient; the other files are what they are made of.
+`archives` writes a cohort, `study` draws one patient and `masks` labels what was drawn; the other
+files are what they are made of.
 
 Two frames of reference are used:
 

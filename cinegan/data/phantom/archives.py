@@ -1,4 +1,8 @@
-"""A cohort written as archives in Sunnybrook's layout: images, contours and patient table."""
+"""A cohort written as archives in Sunnybrook's layout: images, contours and patient table.
+
+The truth, which Sunnybrook lacks, is an archive of its own: `phantom_truth.zip` holds
+`<contour_folder>/contours-truth/IM-0001-NNNN-{icontour,ocontour,rcontour}-truth.txt`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from cinegan.data.dicom_writer import CineHeader, encode_cine_image, uid_from
 from cinegan.data.phantom.arrays import Floats
 from cinegan.data.phantom.cohort import Patient, cohort
 from cinegan.data.phantom.scan import Plane, plane_at
-from cinegan.data.phantom.study import Study, short_axis
+from cinegan.data.phantom.study import Contours, Study, short_axis
 from cinegan.data.phantom.subject import Subject, lie_down, scan_cine
 from cinegan.files import add_to_zip, atomic_file
 
@@ -33,8 +37,9 @@ def write_cohort(
 ) -> None:
     """Write a cohort as archives in Sunnybrook's layout; same arguments, same bytes.
 
-    One image archive per pathology group, one of contours (endocardium at end-diastole and
-    end-systole, epicardium at end-diastole), and the patient table.
+    One image archive per pathology group; the contours that an expert leaves (endocardium at
+    end-diastole and end-systole, epicardium at end-diastole); the truth (both, and the right
+    ventricle, at every phase); and the patient table.
 
     Parameters
     ----------
@@ -46,7 +51,8 @@ def write_cohort(
         Wraps the patients as they are drawn, as `tqdm` does.
     """
     patients = cohort(seed, patients_per_group)
-    contours: dict[str, bytes] = {}
+    manual: dict[str, bytes] = {}
+    truth: dict[str, bytes] = {}
     groups = groupby(progress(patients), key=lambda patient: patient.pathology)
     for number, (_, members) in enumerate(groups, start=1):
         stem = f"SCD_IMAGES_{number:02d}"
@@ -56,8 +62,10 @@ def write_cohort(
                 study = short_axis(subject, slices)
                 for name, content in _dicom_files(subject, study):
                     add_to_zip(archive, f"{stem}/{patient.patient_id}/{name}", content)
-                contours |= _contour_files(study)
-    _write_contours(folder / "SCD_ManualContours.zip", contours)
+                manual |= _manual_contours(study)
+                truth |= _true_contours(study)
+    _write_contours(folder / "SCD_ManualContours.zip", manual)
+    _write_contours(folder / "phantom_truth.zip", truth)
     _write_table(folder / "scd_patientdata.csv", patients)
 
 
@@ -90,33 +98,41 @@ def _dicom_files(subject: Subject, study: Study) -> Iterator[tuple[str, bytes]]:
         heart_rate_bpm=0,
         phases=0,
     )
-    sax_images = study.images.reshape(-1, *study.images.shape[2:])
-    yield from _series("CINESAX_300/IM-0003", sax, sax_images, short, study.trigger_times_ms)
-    yield from _series("CINELAX_301/IM-0004", lax, long, [long_axis], study.trigger_times_ms)
-    yield from _series("Localizers_1/IM-0001", localizer, scout_images, scouts, None)
+    for index, (plane, rate) in enumerate(zip(short, study.heart_rates_bpm, strict=True)):
+        one = replace(sax, heart_rate_bpm=rate)
+        times_ms = study.trigger_times_ms[index]
+        yield from _series("CINESAX_300/IM-0003", one, study.images[index], plane, times_ms, index)
+    times_ms = study.trigger_times_ms[0]
+    yield from _series("CINELAX_301/IM-0004", lax, long, long_axis, times_ms)
+    for index, (plane, image) in enumerate(zip(scouts, scout_images, strict=True)):
+        yield from _series("Localizers_1/IM-0001", localizer, [image], plane, None, index)
 
 
 def _series(
     stem: str,
     header: CineHeader,
     images: Iterable[npt.NDArray[np.int16]],
-    planes: list[Plane],
+    plane: Plane,
     trigger_times_ms: Floats | None,
+    index: int = 0,
 ) -> Iterator[tuple[str, bytes]]:
-    """Encode the files of one series, numbered phase by phase, then slice by slice."""
+    """Encode the images of one plane, the one at this index of its series, phase by phase."""
     per_plane = 1 if trigger_times_ms is None else len(trigger_times_ms)
-    for index, pixels in enumerate(images):
-        plane, phase = planes[index // per_plane], index % per_plane
+    of_plane = replace(
+        header,
+        position_mm=plane.origin.tolist(),
+        orientation=[*plane.row.tolist(), *plane.column.tolist()],
+        slice_location_mm=float(plane.origin @ np.cross(plane.row, plane.column)),
+        spacing_mm=plane.spacing_mm,
+    )
+    for phase, pixels in enumerate(images):
+        number = index * per_plane + phase + 1
         own = replace(
-            header,
-            instance_number=index + 1,
-            position_mm=plane.origin.tolist(),
-            orientation=[*plane.row.tolist(), *plane.column.tolist()],
-            slice_location_mm=float(plane.origin @ np.cross(plane.row, plane.column)),
+            of_plane,
+            instance_number=number,
             trigger_time_ms=None if trigger_times_ms is None else float(trigger_times_ms[phase]),
-            spacing_mm=plane.spacing_mm,
         )
-        yield f"{stem}-{index + 1:04d}.dcm", encode_cine_image(pixels, own)
+        yield f"{stem}-{number:04d}.dcm", encode_cine_image(pixels, own)
 
 
 def _common_header(subject: Subject, study: Study) -> CineHeader:
@@ -138,7 +154,7 @@ def _common_header(subject: Subject, study: Study) -> CineHeader:
         thickness_mm=study.thickness_mm,
         slice_spacing_mm=study.slice_spacing_mm,
         slice_location_mm=0,
-        heart_rate_bpm=study.heart_rate_bpm,
+        heart_rate_bpm=study.heart_rates_bpm[0],
         phases=study.images.shape[1],
         manufacturer="cinegan digital phantom",
         model="phantom 1",
@@ -149,39 +165,58 @@ def _common_header(subject: Subject, study: Study) -> CineHeader:
 def _long_axis_plane(subject: Subject) -> Plane:
     """Lay the four-chamber view: along the long axis, septum to lateral wall, apex upwards."""
     u, _, w = subject.scan.heart_axes
-    centre = subject.to_patient(np.array([-12.0, 0.0, 0.35 * subject.heart.length_mm]))
+    centre = subject.to_patient(np.array([-12.0, 0.0, 0.35 * subject.heart.left.length_mm]))
     return plane_at(centre, u, -w, subject.scan.spacing_mm, subject.size)
 
 
 def _scout_planes(subject: Subject) -> list[Plane]:
     """Axial, sagittal and coronal planes through the heart, of a wider field."""
     x, y, z = np.eye(3)
-    centre = subject.to_patient(np.array([-10.0, 0.0, 0.4 * subject.heart.length_mm]))
+    centre = subject.to_patient(np.array([-10.0, 0.0, 0.4 * subject.heart.left.length_mm]))
     return [
         plane_at(centre * keep, row, column, 400 / subject.size, subject.size)
         for row, column, keep in ((x, y, z), (y, -z, x), (x, -z, y))
     ]
 
 
-def _contour_files(study: Study) -> dict[str, bytes]:
+def _manual_contours(study: Study) -> dict[str, bytes]:
     """Contours as Sunnybrook has them, by member name."""
     folder = f"SCD_ManualContours/{study.patient.contour_folder}/contours-manual/IRCCI-expert"
-    phases = study.images.shape[1]
-    files = {}
-    for kind, contours, contoured in (
-        ("icontour", study.endocardium, {0, study.es_phase}),
-        ("ocontour", study.epicardium, {0}),
-    ):
-        for index, by_phase in enumerate(contours):
-            for phase in sorted(contoured):
-                if (polygon := by_phase[phase]) is not None:
-                    name = f"IM-0001-{index * phases + phase + 1:04d}-{kind}-manual.txt"
-                    files[f"{folder}/{name}"] = _contour_text(polygon)
-    return files
+    return {
+        f"{folder}/{name}-manual.txt": _contour_text(polygon)
+        for kind, contours, phases in (
+            ("icontour", study.endocardium, {0, study.es_phase}),
+            ("ocontour", study.epicardium, {0}),
+        )
+        for name, phase, polygon in _named(kind, contours)
+        if phase in phases
+    }
+
+
+def _true_contours(study: Study) -> dict[str, bytes]:
+    """Contours of every phase, by member name; every other vertex is as good to a tenth pixel."""
+    folder = f"{study.patient.contour_folder}/contours-truth"
+    return {
+        f"{folder}/{name}-truth.txt": _contour_text(polygon[::2])
+        for kind, contours in (
+            ("icontour", study.endocardium),
+            ("ocontour", study.epicardium),
+            ("rcontour", study.right_ventricle),
+        )
+        for name, _, polygon in _named(kind, contours)
+    }
+
+
+def _named(kind: str, contours: Contours) -> Iterator[tuple[str, int, Floats]]:
+    """Name and phase of each contour there is; the name holds the image's instance number."""
+    for index, by_phase in enumerate(contours):
+        for phase, polygon in enumerate(by_phase):
+            if polygon is not None:
+                yield f"IM-0001-{index * len(by_phase) + phase + 1:04d}-{kind}", phase, polygon
 
 
 def _contour_text(polygon: Floats) -> bytes:
-    return "".join(f"{x:.2f} {y:.2f}\n" for x, y in polygon).encode()
+    return (b"%.2f %.2f\n" * len(polygon)) % tuple(polygon.ravel().tolist())
 
 
 def _write_contours(path: Path, files: dict[str, bytes]) -> None:

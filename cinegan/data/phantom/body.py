@@ -41,23 +41,33 @@ class Body:
     stomach: float  # signal of its content
     stomach_x: float
     rib_phase_mm: float
+    askew_mm: tuple[float, float]  # how far the chest is from a straight elliptic cylinder
+    breast_mm: float  # reach; 0: none
+    liver: float  # signals
+    fat: float
 
 
 def draw_body(seed: int, patient: Patient) -> Body:
     """Draw a build, by sex, and where the organs lie."""
     rng = draws(seed, patient.number, Purpose.BODY)
-    build = 0.94 if patient.sex == "Female" else 1.0
+    # One number makes a body slim or stout: girth and fat go together.
+    build, female = rng.normal(), patient.sex == "Female"
+    scale = (0.94 if female else 1.0) * (1 + 0.05 * build)
     return Body(
-        half_width_mm=build * rng.normal(168, 8),
-        half_depth_mm=build * rng.normal(116, 5),
-        fat_mm=float(np.clip(rng.normal(9 if patient.sex == "Male" else 13, 3), 4, 20)),
-        muscle_mm=float(rng.uniform(13, 20)),
-        right_dome_z=rng.normal(-34, 7),
-        left_dome_z=rng.normal(-54, 5),
-        aorta_mm=float(rng.uniform(10, 14)),
+        half_width_mm=scale * rng.normal(168, 6),
+        half_depth_mm=scale * rng.normal(116, 4),
+        fat_mm=float(np.clip((13 if female else 9) * (1 + 0.4 * build) + rng.normal(0, 2), 4, 26)),
+        muscle_mm=float(rng.uniform(12, 21)),
+        right_dome_z=rng.normal(-34, 8),
+        left_dome_z=rng.normal(-54, 6),
+        aorta_mm=float(rng.uniform(9, 15)),
         stomach=float(rng.choice([0.05, 0.3, 0.75, 1.0])),
-        stomach_x=rng.normal(72, 8),
+        stomach_x=rng.normal(72, 10),
         rib_phase_mm=float(rng.uniform(0, 30)),
+        askew_mm=(float(rng.normal(0, 12)), float(rng.normal(15, 15))),
+        breast_mm=float(rng.uniform(45, 62)) * female,
+        liver=float(rng.uniform(0.8, 1.4)) * LIVER,
+        fat=float(rng.uniform(0.8, 1.25)) * FAT,
     )
 
 
@@ -71,26 +81,44 @@ def paint_body(canvas: Canvas, points: Image, body: Body, rng: np.random.Generat
     """
     shape = points.shape[1:]
     x, y, z = points
-    infinite = float("inf")
-    skin = ellipsoid(points, (0, 4, 0), (body.half_width_mm, body.half_depth_mm, infinite))
-    cavity = skin + np.float32(body.fat_mm + body.muscle_mm)
+    skin, fat_mm = _figure(points, body)
+    chest = skin + fat_mm
+    cavity = chest + np.float32(body.muscle_mm)
     fine, coarse = texture(rng, shape, 1.0), texture(rng, shape, 5.0)
-    canvas.paint(skin, FAT * (1 + 0.06 * coarse))
+    fat = body.fat * (1 + 0.06 * coarse)
+    for side_mm in (-85, 85) if body.breast_mm else ():
+        centre = (side_mm, -0.6 * body.half_depth_mm, -15)
+        canvas.paint(ellipsoid(points, centre, (75, body.breast_mm, 80)), fat)
+    canvas.paint(skin, fat)
     along = z + np.float32(0.3) * np.abs(x) - np.float32(0.55) * y + np.float32(4) * coarse
     ribs = stripes(along + np.float32(body.rib_phase_mm), 27)
-    canvas.paint(skin + np.float32(body.fat_mm), MUSCLE * (1 + 0.2 * fine + 0.3 * coarse))
+    canvas.paint(chest, MUSCLE * (1 + 0.2 * fine + 0.3 * coarse))
     marrow = np.clip(3 * (ribs - 0.55), 0, 1)
-    canvas.paint(
-        skin + np.float32(body.fat_mm + 0.4 * body.muscle_mm),
-        MUSCLE - (MUSCLE - 0.5 * MARROW) * marrow,
-    )
-    canvas.paint(skin + np.float32(body.fat_mm + 0.85 * body.muscle_mm), 0.14)
+    canvas.paint(chest + np.float32(0.4 * body.muscle_mm), MUSCLE + 0.12 * marrow)
+    canvas.paint(chest + np.float32(0.85 * body.muscle_mm), 0.14)
     hilum = ellipsoid(points, (30, 15, 10), (75, 75, 75))
-    vessels = np.clip(texture(rng, shape, 0.9) + 0.6 * coarse - 2 - 0.012 * hilum, 0, 1)
+    vessels = np.clip(fine + 0.6 * coarse - 2 - 0.012 * hilum, 0, 1)
     canvas.paint(cavity, LUNG + 0.45 * vessels)
     diaphragm = _paint_abdomen(canvas, points, body, cavity, fine, coarse)
     _paint_mediastinum(canvas, points, body, coarse)
     return np.stack([-cavity, diaphragm])
+
+
+def _figure(points: Image, body: Body) -> tuple[Image, Image]:
+    """Signed distance from the skin, and thickness of the fat below it.
+
+    The fat is thin before the sternum and grows to the sides and towards the belly; the chest is a
+    little askew.
+    """
+    half_axes = (body.half_width_mm, body.half_depth_mm, 260.0)
+    across, deep, high = (
+        p * np.float32(1 / half) for p, half in zip(points, half_axes, strict=True)
+    )
+    skin = ellipsoid(points, (0, 4, 0), (*half_axes[:2], float("inf")))
+    askew, taper = (np.float32(mm) for mm in body.askew_mm)
+    skin += askew * across * deep + taper * high
+    fat = 0.55 + 0.6 * np.minimum(np.abs(across), 1) - 0.5 * np.clip(high, -1, 1)
+    return skin, np.asarray(np.float32(body.fat_mm) * fat, dtype=np.float32)
 
 
 def _paint_abdomen(
@@ -117,7 +145,7 @@ def _paint_abdomen(
     organ((112, 45, low - 46), (26, 40, 42), SPLEEN * (1 + 0.05 * fine))
     organ((62, 58, low - 95), (26, 24, 46), SPLEEN + 0.1 * coarse)
     veins = np.clip(fine + coarse - 2.4, 0, 1) * 0.4
-    liver = LIVER * (1 + 0.05 * fine) + veins
+    liver = body.liver * (1 + 0.05 * fine) + veins
     organ((-70, 0, body.right_dome_z - 105), (90, 95, 103), liver)
     organ((5, -38, low - 36), (78, 48, 34), liver)
     return np.minimum(right, left)

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from cinegan.data.phantom.arrays import Floats, Image
 
 # Signals relative to blood. Fat is negative: its magnetisation is opposed to water's.
-MYOCARDIUM, MUSCLE, LUNG = 0.29, 0.22, 0.035
+MUSCLE, LUNG = 0.22, 0.035
 FAT, VISCERAL_FAT, PARACARDIAL_FAT, MARROW, DISC = -0.95, -0.62, -0.45, -0.36, 0.3
 LIVER, SPLEEN, GUT, FLUID = 0.36, 0.45, 0.28, 1.25
 
@@ -30,12 +30,16 @@ class Canvas:
     edge_mm: float
 
     def paint(
-        self, distance_mm: Image, signal: float | Image | Floats, opacity: float = 1.0
+        self,
+        distance_mm: Image,
+        signal: float | Image | Floats,
+        blur_mm: float = 0.0,
     ) -> None:
-        """Cover where the signed distance is negative."""
-        cover = distance_mm * np.float32(-1 / self.edge_mm)
+        """Cover where the signed distance is negative; `blur_mm` widens the edge."""
+        edge_mm = (self.edge_mm**2 + blur_mm**2) ** 0.5
+        cover = distance_mm * np.float32(-1 / edge_mm)
         cover += np.float32(0.5)
-        np.clip(cover, 0, opacity, out=cover)
+        np.clip(cover, 0, 1, out=cover)
         cover *= signal - self.signal
         self.signal += cover
 

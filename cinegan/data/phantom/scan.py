@@ -51,30 +51,43 @@ class Scan:
     heart_axes: Floats  # (3, 3): unit vectors u, v, w in patient coordinates, as rows
     spacing_mm: float
     thickness_mm: float
-    rotation: float  # of the short-axis image in its plane, radians
+    rotation: float  # of the short-axis image in its plane, radians, quarter turns included
+    quarter_turns: int
     offset_mm: Floats  # (2,) image centre from the heart's, in u and v
+    breath_mm: Floats  # (3,) SD of the chest's place from one breath-hold to the next
     coil_focus_mm: float
     gain: float
     noise: float  # SD per channel before the low-pass, relative to blood
+    softness: float  # weight of either neighbour in the low-pass
     mask_radius: float  # of the field's round edge in half widths; beyond the corners: none
+    encoding_axis: (
+        int  # of the image, along which phase is encoded: -1 along rows, -2 along columns
+    )
 
 
 def draw_scan(seed: int, patient: Patient, size: int) -> Scan:
     """Draw where the heart lies, how the stack is planned and how well the coils receive."""
     rng = draws(seed, patient.number, Purpose.SCAN)
-    axis = np.array([0.62, -0.66, -0.42]) + rng.normal(0, 0.05, 3)
-    right = np.array([0.77, 0.62, 0.155]) + rng.normal(0, 0.03, 3)
+    axis = np.array([0.62, -0.66, -0.42]) + rng.normal(0, 0.08, 3)
+    right = np.array([0.77, 0.62, 0.155]) + rng.normal(0, 0.04, 3)
+    # Some technicians let rows run from head to foot, as in Sunnybrook's first patient.
+    quarter_turns = int(rng.choice(4, p=[0.75, 0.15, 0.0, 0.1]))
+    rotation = np.clip(rng.normal(0, np.radians(18)), -0.7, 0.7) + quarter_turns * np.pi / 2
     return Scan(
-        heart_base=np.array([8.0, -17.0, 2.0]) + rng.normal(0, 3, 3),
+        heart_base=np.array([8.0, -17.0, 2.0]) + rng.normal(0, (6, 3, 5)),
         heart_axes=_orthonormal(axis, right),
-        spacing_mm=float(rng.choice([320, 330, 340, 350, 360])) / size,
+        spacing_mm=float(rng.choice([300, 320, 330, 340, 350, 360, 380])) / size,
         thickness_mm=float(rng.choice([8, 8, 10])),
-        rotation=float(np.clip(rng.normal(0, np.radians(10)), -0.5, 0.5)),
-        offset_mm=np.clip(rng.normal((4, 8), 8, 2), -16, 16),
-        coil_focus_mm=float(rng.uniform(35, 70)),
-        gain=float(rng.uniform(330, 480)),
-        noise=float(rng.uniform(0.02, 0.045)),
-        mask_radius=float(rng.choice([0.9, 1.18, 9.0])),
+        rotation=float(rotation),
+        quarter_turns=quarter_turns,
+        offset_mm=np.clip(rng.normal((4, 8), 9, 2), -18, 18),
+        breath_mm=np.array([0.4, 0.6, 1.2]) * rng.uniform(0.3, 1.6),
+        coil_focus_mm=float(rng.uniform(30, 80)),
+        gain=float(rng.uniform(250, 480)),
+        noise=float(rng.uniform(0.02, 0.06)),
+        softness=float(rng.uniform(0.1, 0.19)),
+        mask_radius=float(rng.choice([0.9, 0.98, 1.18, 9.0])),
+        encoding_axis=int(rng.choice([-1, -2])),
     )
 
 
@@ -98,14 +111,14 @@ def coil_sensitivity(points: Image, body: Body, focus_mm: float) -> Image:
 _NORMAL_QUANTILES: Image = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)).astype(np.float32)
 
 
-def receive(signal: Image, noise_sd: float, rng: np.random.Generator) -> Image:
+def receive(signal: Image, noise_sd: float, softness: float, rng: np.random.Generator) -> Image:
     """Magnitude of the band-limited signal with noise in both channels: Rician."""
     # Uniform numbers through a table: three times as fast as drawing normal ones.
     channels = (np.float32(noise_sd) * _NORMAL_QUANTILES).take(
         rng.integers(0, 1 << 16, (2, *signal.shape), dtype=np.uint16)
     )
     channels[0] += signal
-    real, imaginary = _blur(channels, 0.13)
+    real, imaginary = _blur(channels, softness)
     real *= real
     imaginary *= imaginary
     real += imaginary

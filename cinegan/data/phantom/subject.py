@@ -8,12 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cinegan.data.phantom.arrays import Floats, Image
-from cinegan.data.phantom.beat import HeartWindow, paint_fat_pad, paint_heart
+from cinegan.data.phantom.artefacts import (
+    Artefacts,
+    add_fold_over,
+    add_ghost,
+    bands,
+    draw_artefacts,
+)
+from cinegan.data.phantom.beat import HeartPainter
 from cinegan.data.phantom.body import Body, draw_body, paint_body
 from cinegan.data.phantom.cohort import Patient, Purpose, draws
 from cinegan.data.phantom.heart import Heart, draw_heart
 from cinegan.data.phantom.painting import Canvas
 from cinegan.data.phantom.scan import Plane, Scan, coil_sensitivity, draw_scan, field_edge, receive
+from cinegan.data.phantom.window import HeartWindow
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,7 @@ class Subject:
     heart: Heart
     body: Body
     scan: Scan
+    artefacts: Artefacts
     size: int
 
     def rng(self, purpose: Purpose, plane: int) -> np.random.Generator:
@@ -47,20 +56,21 @@ def lie_down(seed: int, patient: Patient, size: int, phases: int) -> Subject:
     """Draw heart, body and scan of a patient, and seat the heart behind the chest wall."""
     heart, body = draw_heart(seed, patient, phases), draw_body(seed, patient)
     scan = _seat_heart(draw_scan(seed, patient, size), heart, body)
-    return Subject(seed=seed, patient=patient, heart=heart, body=body, scan=scan, size=size)
+    artefacts = draw_artefacts(seed, patient)
+    return Subject(seed, patient, heart, body, scan, artefacts, size)
 
 
 def _seat_heart(scan: Scan, heart: Heart, body: Body) -> Scan:
     """Move the heart forwards or back until its apex lies just behind the chest wall."""
     wall_mm = body.fat_mm + body.muscle_mm
-    apex = scan.heart_base + heart.length_mm * scan.heart_axes[2]
+    apex = scan.heart_base + heart.left.length_mm * scan.heart_axes[2]
     sideways = (apex[0] + 12) / (body.half_width_mm - wall_mm)
     wall_y = -(body.half_depth_mm - wall_mm) * np.sqrt(1 - min(sideways, 0.8) ** 2)
     return replace(scan, heart_base=scan.heart_base + np.array([0, wall_y + 20 - apex[1], 0]))
 
 
 def scan_cine(subject: Subject, plane: Plane, number: int, breath_mm: Floats) -> Iterator[Image]:
-    """Magnitude images (H, W) of all phases in one plane.
+    """Magnitude images (H, W) of all phases in one plane, as the scanner gives them.
 
     Parameters
     ----------
@@ -73,22 +83,34 @@ def scan_cine(subject: Subject, plane: Plane, number: int, breath_mm: Floats) ->
     breath_mm : (3,) float64
         How far the chest lies from where it was planned: every slice is another breath-hold.
     """
+    scan, rng = subject.scan, subject.rng(Purpose.NOISE, number)
+    gain = np.float32(scan.gain) * field_edge(subject.size, scan.mask_radius)
+    for signal in paint_cine(subject, plane, number, breath_mm):
+        yield receive(signal, scan.noise, scan.softness, rng) * gain
+
+
+def paint_cine(subject: Subject, plane: Plane, number: int, breath_mm: Floats) -> Iterator[Image]:
+    """Signals (H, W) that reach the coils: what `scan_cine` receives, without its noise."""
+    heart, scan, artefacts = subject.heart, subject.scan, subject.artefacts
+    rng = subject.rng(Purpose.TEXTURE, number)
     points = plane.points - breath_mm[:, None, None]
-    texture_rng, noise_rng = (
-        subject.rng(Purpose.TEXTURE, number),
-        subject.rng(Purpose.NOISE, number),
-    )
     points_32 = points.astype(np.float32)
     edge_mm = 1.2 * plane.spacing_mm
-    still = Canvas(np.zeros(points.shape[1:], dtype=np.float32), edge_mm)
-    lung_mm = paint_body(still, points_32, subject.body, texture_rng)
-    window = HeartWindow(subject.to_heart(points), subject.heart, texture_rng)
-    in_window = Canvas(still.signal[window.where], edge_mm)
-    paint_fat_pad(in_window, window, subject.heart, lung_mm[:, *window.where])
-    coil = coil_sensitivity(points_32, subject.body, subject.scan.coil_focus_mm)
-    field_of_view = field_edge(subject.size, subject.scan.mask_radius)
-    gain = np.float32(subject.scan.gain) * field_of_view
-    for phase in range(len(subject.heart.volumes_ml)):
-        signal = still.signal.copy()
-        paint_heart(Canvas(signal[window.where], edge_mm), window, subject.heart, phase)
-        yield receive(signal * coil, subject.scan.noise, noise_rng) * gain
+    body = Canvas(np.zeros(points.shape[1:], dtype=np.float32), edge_mm)
+    lung_mm = paint_body(body, points_32, subject.body, rng)
+    window = HeartWindow(subject.to_heart(points), heart)
+    where = window.where
+    painter = HeartPainter(window, heart, scan.thickness_mm, rng)
+    painter.paint_fat_pad(Canvas(body.signal[where], edge_mm), lung_mm[:, *where])
+    shading = coil_sensitivity(points_32, subject.body, scan.coil_focus_mm)
+    shading *= bands(points_32, artefacts, scan)
+    still = body.signal * shading
+    add_fold_over(still, plane, breath_mm, artefacts, scan, subject.body, rng)
+    folded_over = still[where] - body.signal[where] * shading[where]
+    for phase, contraction in enumerate(heart.left.contraction):
+        beating = Canvas(body.signal[where].copy(), edge_mm)
+        painter.paint(beating, phase)
+        signal = still.copy()
+        signal[where] = beating.signal * shading[where] + folded_over
+        add_ghost(signal, artefacts, scan, contraction)
+        yield signal

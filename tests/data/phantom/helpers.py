@@ -5,9 +5,14 @@ from skimage.draw import polygon2mask
 
 from cinegan.data.phantom.cohort import cohort
 from cinegan.data.phantom.study import Study, draw_study
+from cinegan.data.phantom.subject import Subject, lie_down
 
 SIZE, SLICES, PHASES = 96, 4, 10
 COHORT = {patient.original_id: patient for patient in cohort(7, 3)}
+
+
+def subject(original_id: str, seed: int = 7, size: int = SIZE, phases: int = PHASES) -> Subject:
+    return lie_down(seed, COHORT[original_id], size, phases)
 
 
 def draw(original_id: str, seed: int = 7, **sizes: int) -> Study:

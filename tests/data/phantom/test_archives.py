@@ -14,6 +14,8 @@ from cinegan.data.phantom.archives import write_cohort
 from cinegan.data.phantom.cohort import cohort
 from cinegan.data.phantom.study import draw_study
 
+from .helpers import area
+
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory):
@@ -31,6 +33,7 @@ def test_the_layout_is_sunnybrooks(archives):
     assert sorted(p.name for p in archives.iterdir()) == [
         *(f"SCD_IMAGES_0{n}.zip" for n in (1, 2, 3, 4)),
         "SCD_ManualContours.zip",
+        "phantom_truth.zip",
         "scd_patientdata.csv",
     ]
     with zipfile.ZipFile(archives / "SCD_IMAGES_01.zip") as archive:
@@ -62,7 +65,8 @@ def test_files_hold_the_drawn_images_in_order(archives):
             dataset.ImagePositionPatient, study.positions_mm[index], atol=1e-5
         )
         assert dataset.InstanceNumber == number
-        assert dataset.TriggerTime == pytest.approx(study.trigger_times_ms[phase], abs=1e-5)
+        assert dataset.TriggerTime == pytest.approx(study.trigger_times_ms[index, phase], abs=1e-5)
+        assert dataset.HeartRate == study.heart_rates_bpm[index]
 
 
 def test_long_axis_shares_the_series_uid_but_not_the_plane(archives):
@@ -112,6 +116,28 @@ def test_contour_files(archives):
     for name, text in texts.items():
         assert re.fullmatch(r"(-?\d+\.\d\d -?\d+\.\d\d\n)+", text)
         np.testing.assert_allclose(np.loadtxt(io.StringIO(text)), expected[name], atol=0.0051)
+
+
+def test_the_truth_has_every_contour_of_every_phase(archives):
+    study = draw_study(7, cohort(7, 1)[0], size=48, slices=2, phases=4)
+    expected = {
+        f"PH-HF-I-01/contours-truth/IM-0001-{index * 4 + phase + 1:04d}-{kind}-truth.txt": polygon
+        for kind, contours in (
+            ("icontour", study.endocardium),
+            ("ocontour", study.epicardium),
+            ("rcontour", study.right_ventricle),
+        )
+        for index, by_phase in enumerate(contours)
+        for phase, polygon in enumerate(by_phase)
+        if polygon is not None
+    }
+    assert {name[-18:-10] for name in expected} == {"icontour", "ocontour", "rcontour"}
+    with zipfile.ZipFile(archives / "phantom_truth.zip") as archive:
+        names = {name for name in archive.namelist() if name.startswith("PH-HF-I-01/")}
+        assert names == expected.keys()
+        for name in names:
+            polygon = np.loadtxt(io.BytesIO(archive.read(name)))
+            assert area(polygon) == pytest.approx(area(expected[name]), rel=0.02, abs=0.3)
 
 
 def test_the_same_seed_gives_the_same_bytes(archives, tmp_path):

@@ -24,14 +24,14 @@ def test_the_hearts_axes_are_a_right_handed_frame():
 
 
 def test_noise_without_signal_is_rayleigh():
-    image = receive(np.zeros((200, 200), dtype=np.float32), 0.1, np.random.default_rng(0))
+    image = receive(np.zeros((200, 200), dtype=np.float32), 0.1, 0.13, np.random.default_rng(0))
     assert image.min() >= 0
     assert image.mean() / image.std() == pytest.approx(np.sqrt(np.pi / (4 - np.pi)), rel=0.05)
 
 
 def test_a_signal_keeps_its_level():
     signal = np.full((64, 64), -1, dtype=np.float32)
-    image = receive(signal, 0.02, np.random.default_rng(0))
+    image = receive(signal, 0.02, 0.13, np.random.default_rng(0))
     assert np.median(image) == pytest.approx(1, abs=0.01)
 
 

@@ -43,8 +43,10 @@ def test_intensities_and_geometry(studies):
         steps = np.diff(study.positions_mm, axis=0)
         np.testing.assert_allclose(np.linalg.norm(steps, axis=1), study.slice_spacing_mm)
         np.testing.assert_allclose(steps @ row, 0, atol=1e-9)
+        assert study.trigger_times_ms.shape == (SLICES, PHASES)
         assert np.all(np.diff(study.trigger_times_ms) > 0)
-        assert study.trigger_times_ms[-1] < 60_000 / study.heart_rate_bpm
+        intervals_ms = 60_000 / np.array(study.heart_rates_bpm)
+        assert np.all(study.trigger_times_ms[:, -1] < intervals_ms)
 
 
 def test_the_heart_stays_in_the_field(studies):
