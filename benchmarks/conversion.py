@@ -42,7 +42,7 @@ from cinegan.conversion import convert
 from cinegan.params import load_params
 raw, folder, data = Path(sys.argv[1]), Path(sys.argv[2]), load_params().data
 start = time.perf_counter()
-convert(raw, folder, data, seed=1)
+convert(raw, folder, data, seed=None)
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({"seconds": seconds, "peak_mib": peak}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,8 +104,8 @@ def _heading(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     parts = [
         first["patient"],
-        str(first["pathology"]) if pd.notna(first["pathology"]) else "",
-        str(first["split"]),
+        _text(first["pathology"]),
+        _text(first["split"]),
         f"{len(rows)} slices",
         f"{first['spacing_row_mm']:.3g} x {first['spacing_column_mm']:.3g} mm",
         f"thickness {first['thickness_mm']:.3g} mm",
@@ -112,6 +113,11 @@ def _heading(rows: pd.DataFrame) -> str:
         "resampled in plane" if first["resampled_in_plane"] else "",
     ]
     return "   ".join(filter(None, parts))
+
+
+def _text(value: Any) -> str:
+    """A cell of the index; empty where there is none."""
+    return str(value) if pd.notna(value) else ""
 
 
 def _sources(rows: pd.DataFrame) -> list[str]:
@@ -160,8 +166,8 @@ def _page(cohort: Cohort, notes: Callable[[str], list[str]]) -> str:
         first = own.iloc[0]
         cells = [
             f'<a href="#{html.escape(patient)}">{html.escape(patient)}</a>',
-            html.escape(str(first["pathology"]) if pd.notna(first["pathology"]) else ""),
-            html.escape(str(first["split"])),
+            html.escape(_text(first["pathology"])),
+            html.escape(_text(first["split"])),
             str(len(own)),
             " ".join(sorted({str(n) for n in own["phases_scanned"]})),
             str(int(own["resampled_in_time"].sum())),

@@ -51,7 +51,7 @@ def convert(
     raw: Path,
     folder: Path,
     options: Data,
-    seed: int,
+    seed: int | None,
     sheets: Path | None = None,
     key: Callable[[], bytes] | None = None,
 ) -> dict[str, Any]:
@@ -61,6 +61,8 @@ def convert(
     ----------
     raw : Path
         Zip archives and loose files: DICOM or 4D NIfTI, contours and a patient table.
+    seed : int or None
+        Of the splits; None: patients are not split, and may be fewer than three.
     sheets : Path, optional
         Folder for the quality page: an index and a contact sheet per patient.
     key : callable, optional
@@ -86,7 +88,7 @@ def convert(
         write_cohort(
             folder,
             _convert_patients(reader, stacks, traced, table),
-            split=lambda names: split_patients(names, seed, *shares),
+            split=None if seed is None else lambda names: split_patients(names, seed, *shares),
         )
     converted = Cohort(folder)
     if sheets is not None:

@@ -1097,3 +1097,12 @@ def test_the_quality_page_has_a_sheet_for_every_patient(data_options, tmp_path):
     assert "left out: 2 image(s) of SCD_IMAGES_01.zip/SCD0000101/Localizers_1: no cine" in page
     assert "slice 2: interpolated from 16 phases" in page
     json.dumps(report, allow_nan=False)
+
+
+def test_without_a_seed_one_patient_is_enough_and_is_not_split(data_options, tmp_path):
+    write_zip(tmp_path / "raw" / "one.zip", series("SCD0000101"))
+    cycles, sheets = tmp_path / "cycles", tmp_path / "sheets"
+    report = convert(tmp_path / "raw", cycles, data_options(), seed=None, sheets=sheets)
+    assert (report["patients"], report["patients_train"]) == (1, 0)
+    assert Cohort(cycles).index["split"].isna().all()
+    assert "nan" not in (sheets / "index.html").read_text()
