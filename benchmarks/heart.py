@@ -19,7 +19,7 @@ import numpy as np
 from scipy.signal import resample
 from skimage.filters import threshold_otsu
 
-from cinegan.imaging.crop import box_around, original_box
+from cinegan.imaging.crop import Box, box_around, original_box, original_box_in
 from cinegan.imaging.heart import find_heart
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,13 +29,17 @@ PER_GROUP, SIZE, PHASES, SLICES, BOX_MM = 25, 128, 12, 8, 150.0
 
 @dataclass(frozen=True)
 class Case:
-    """A stack with its truth: contours (n, 2) of x, y in pixels, by kind, and the true centre."""
+    """A stack with its truth: contours (n, 2) of x, y in pixels, by kind, and the true centre.
+
+    `fixed` is the original system's box, where it lies on the frames as scanned.
+    """
 
     stack: np.ndarray
     spacing_mm: tuple[float, float]
     left: list[np.ndarray]
     right: list[np.ndarray]
     centre: np.ndarray
+    fixed: Box
 
 
 def measure() -> dict[str, Any]:
@@ -53,12 +57,11 @@ def measure() -> dict[str, Any]:
 
 
 def _figures(cases: list[Case]) -> dict[str, Any]:
-    fixed = [original_box(c.stack.shape[1:3]) for c in cases]
     return _judge(cases) | {
         "original box": _summary(
             cases,
-            [box.middle for box in fixed],
-            [_held(c, b) for c, b in zip(cases, fixed, strict=True)],
+            [case.fixed.middle for case in cases],
+            [_held(case, case.fixed) for case in cases],
         ),
         "threshold on the first harmonic": _miss(cases, [_plain_threshold(c) for c in cases]),
     }
@@ -120,6 +123,7 @@ def _real() -> Iterator[Case]:
                     [c.points_px for c in drawn if c.kind in ("endo", "epi")],
                     [],
                     _centre([c.points_px for c in drawn if c.kind == "endo"]),
+                    original_box_in(cohort.rows(patient).iloc[0], cohort.stack(patient).shape[1:3]),
                 )
 
 
@@ -141,6 +145,7 @@ def _phantoms() -> Iterator[Case]:
             endo + epi,
             right,
             _centre([p for p in drawn if p is not None]),
+            original_box((SIZE, SIZE)),
         )
 
 

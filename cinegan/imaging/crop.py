@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from cinegan.data import contours
 from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
+from cinegan.data.orientation import Turn
 from cinegan.data.resizing import resize_frames, resize_points
 from cinegan.errors import CineganError
 from cinegan.files import rounded
@@ -76,6 +77,26 @@ def original_box(shape: tuple[int, int]) -> Box:
     rows = [round(r * shape[0] / ORIGINAL_SIDE) for r in ORIGINAL_ROWS]
     columns = [round(c * shape[1] / ORIGINAL_SIDE) for c in ORIGINAL_COLUMNS]
     return Box(rows[0], columns[0], rows[1] - rows[0], columns[1] - columns[0])
+
+
+def original_box_in(row: pd.Series, shape: tuple[int, int]) -> Box:
+    """Where the original system's box lies in frames that were turned or resampled.
+
+    Parameters
+    ----------
+    row : Series
+        Of the index: it says how the frames were scanned.
+    shape : tuple of int
+        Rows and columns of the frames now.
+    """
+    scanned = int(row["rows_scanned"]), int(row["columns_scanned"])
+    turn = Turn(bool(row["mirrored"]), int(row["quarter_turns"]))
+    box = original_box(scanned)
+    ends = np.array([(box.left, box.top), (box.left + box.width - 1, box.top + box.height - 1)])
+    turned = turn.points(ends, scanned)
+    moved = resize_points(turned, scanned[::-1] if turn.quarters % 2 else scanned, shape)
+    (left, top), (right, bottom) = np.rint(np.sort(moved, axis=0)).astype(int).tolist()
+    return Box(top, left, bottom - top + 1, right - left + 1)
 
 
 def cut(stack: np.ndarray, box: Box) -> np.ndarray:
@@ -164,7 +185,7 @@ def notes(verdicts: pd.DataFrame, patient: str) -> list[str]:
     if verdict["contours"]:
         lines.append(
             f"{verdict['contours_inside']:g} of {verdict['contours']} contours wholly inside; "
-            f"left ventricle's centre missed by {verdict['left_ventricle_miss_mm']:g} mm"
+            f"left ventricle's centre missed by {verdict['left_ventricle_miss_mm']:.1f} mm"
         )
     return lines
 
@@ -176,6 +197,7 @@ def _crop_patients(
         rows = cohort.rows(patient)
         spacing = cohort.spacing_mm(patient)
         stack = cohort.stack(patient)
+        shape = (stack.shape[1], stack.shape[2])
         heart = find_heart(stack, spacing)
         by_hand = options.override.get(patient)
         if heart.fallback and by_hand is None:
@@ -184,10 +206,10 @@ def _crop_patients(
                 f"off, set crop.override: {{{patient}: [row, column]}} in params.yaml"
             )
         centre = heart.middle if by_hand is None else np.array(by_hand)
-        if not all(0 <= c < side for c, side in zip(centre, stack.shape[1:3], strict=True)):
+        if not all(0 <= c < side for c, side in zip(centre, shape, strict=True)):
             raise CineganError(
                 f"params.yaml: crop.override.{patient}: {by_hand} lies outside the frame of "
-                f"{stack.shape[1]} x {stack.shape[2]} pixels"
+                f"{shape[0]} x {shape[1]} pixels"
             )
         box = box_around(centre, options.box_mm, spacing)
         traced = [*cohort.contours(patient), *cohort.contours(patient, "truth")]
@@ -197,7 +219,7 @@ def _crop_patients(
             "by_hand": by_hand is not None,
             "confidence": heart.confidence,
             "fallback": (heart.fallback or "") if by_hand is None else "",
-            **_judge(found, box, traced, (stack.shape[1], stack.shape[2]), spacing),
+            **_judge(found, box, original_box_in(rows.iloc[0], shape), traced, shape, spacing),
         }
         yield PatientCycles(
             patient,
@@ -235,6 +257,7 @@ def _columns_of(box: Box, size: int) -> dict[str, Any]:
 def _judge(
     found: np.ndarray,
     box: Box,
+    fixed: Box,
     traced: list[PlacedContour],
     shape: tuple[int, int],
     spacing_mm: tuple[float, float],
@@ -249,7 +272,6 @@ def _judge(
     # One that lies outside the frame, or around no pixel, has no centre.
     pools = [c for c in traced if c.kind == "endo" and contours.mask(c.points_px, shape).any()]
     pools = [c for c in pools if c.source == "expert"] or pools
-    fixed = original_box(shape)
     if not pools:
         return {"contours": 0}
     truth = np.mean([contours.centre(c.points_px, shape) for c in pools], axis=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from digests import sha256_of_folder
 from skimage.draw import polygon2mask
@@ -12,8 +13,16 @@ from test_heart import chest
 
 from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
 from cinegan.data.contours import mask
+from cinegan.data.orientation import Turn
 from cinegan.errors import CineganError
-from cinegan.imaging.crop import Box, box_around, crop_cohort, cut, original_box
+from cinegan.imaging.crop import (
+    Box,
+    box_around,
+    crop_cohort,
+    cut,
+    original_box,
+    original_box_in,
+)
 from cinegan.imaging.heart import SURE
 from cinegan.params import Crop
 
@@ -117,10 +126,35 @@ def patient(name: str) -> PatientCycles:
             "row": i,
             "spacing_row_mm": SPACING[0],
             "spacing_column_mm": SPACING[1],
+            "rows_scanned": stack.shape[1],
+            "columns_scanned": stack.shape[2],
+            "mirrored": 0,
+            "quarter_turns": 0,
         }
         for i in range(len(stack))
     ]
     return PatientCycles(name, stack, rows, contours)
+
+
+@pytest.mark.parametrize("mirrored", [0, 1])
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_original_box_lies_where_the_scanner_laid_the_pictures(mirrored, quarters, scale):
+    scanned = original_box((256, 200))
+    marked = np.zeros((1, 256, 200, 1), bool)
+    marked[:, scanned.top : scanned.top + scanned.height, scanned.left :][:, :, : scanned.width] = (
+        True
+    )
+    turned = Turn(bool(mirrored), quarters).pictures(marked)[0, :, :, 0]
+    turned = turned.repeat(scale, axis=0).repeat(scale, axis=1)
+    row = {"rows_scanned": 256, "columns_scanned": 200}
+    turn = {"mirrored": mirrored, "quarter_turns": quarters}
+    box = original_box_in(pd.Series(row | turn), turned.shape)
+    rows, columns = np.flatnonzero(turned.any(1)), np.flatnonzero(turned.any(0))
+    assert abs(box.top - rows[0]) < scale
+    assert abs(box.left - columns[0]) < scale
+    assert abs(box.height - len(rows)) < scale
+    assert abs(box.width - len(columns)) < scale
 
 
 @pytest.fixture(scope="module")
