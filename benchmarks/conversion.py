@@ -2,7 +2,7 @@
 
 Speed is measured on phantom patients, deflated in one zip archive as published cohorts are; the
 peers, which read no zips, get the same files unpacked. Every figure is the median of three rounds,
-taken in turns, start-up aside; the cohort of 45 patients is converted once.
+taken in turns, start-up and contact sheets aside; the cohort of 45 patients is converted once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from cinegan.data.cycles import Frame
 from cinegan.data.phantom.archives import write_cohort
 from cinegan.data.stacks import short_axis_stacks
 
-SUNNYBROOK = Path(os.environ.get("CINEGAN_SUNNYBROOK", "../shared/sunnybrook"))
+ROOT = Path(__file__).resolve().parents[1]
+SUNNYBROOK = Path(os.environ.get("CINEGAN_SUNNYBROOK", ROOT.parent / "shared" / "sunnybrook"))
 ROUNDS = 3
 SLICES = 11  # as Sunnybrook has on average: with long axis and scouts 243 files a patient
 COHORT = 45

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -30,6 +31,7 @@ from cinegan.data.cycles import (
     timelines,
 )
 from cinegan.data.deidentify import pseudonym
+from cinegan.data.identity import identity_of, path_names_a_person
 from cinegan.data.orientation import UNKNOWN, Plane, Turn, turn_to_convention
 from cinegan.data.record import Record
 from cinegan.data.refusal import OtherFileError, RefusedError
@@ -43,7 +45,7 @@ from cinegan.params import Data
 # What lies beside studies and holds no image.
 TEXTS = (".cfg", ".csv", ".htm", ".html", ".json", ".md", ".pdf", ".txt", ".xlsx", ".xml", "sums")
 DIRECTORY = "dicomdir"  # what a disc holds
-IMAGES = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
+ZIP = re.compile(r"\.zip$", re.IGNORECASE)
 CLEAR_HEART = 0.5  # of the confidence in the clearest stack's heart
 
 
@@ -60,7 +62,8 @@ def convert(
     Parameters
     ----------
     raw : Path
-        Zip archives and loose files: DICOM or 4D NIfTI, contours and a patient table.
+        Zip archives and loose files: DICOM or 4D NIfTI, contours and a patient table; or a single
+        archive or file.
     seed : int or None
         Of the splits; None: patients are not split, and may be fewer than three.
     sheets : Path, optional
@@ -102,11 +105,10 @@ def _scan(
     """Read every header and contour."""
     frames: list[Frame] = []
     traced: list[contours.Contour] = []
+    unreadable: list[tuple[str, ValueError]] = []
+    others: Counter[str] = Counter()
     for name, container in containers.items():
-        files = container.files()
-        unreadable: dict[str, ValueError] = {}
-        named = False
-        for file in tqdm(files, desc="reading headers", unit="file"):
+        for file in tqdm(container.files(), desc="reading headers", unit="file"):
             try:
                 if contours.is_contour(file):
                     traced.append(contours.read_contour(container, file))
@@ -116,18 +118,17 @@ def _scan(
                     headers = images.read_headers(container, file)
                     alone = len(headers) == 1
                     frames += [Frame(header, name, file, alone) for header in headers]
-                    named = named or any(header.identifying for header in headers)
             except OtherFileError as error:
-                if file.lower().endswith(IMAGES):
-                    unreadable[file] = error
+                others[str(error)] += 1
             except ValueError as error:
-                unreadable[file] = error
-        for number, (file, fault) in enumerate(unreadable.items()):
-            # Where patients are named in headers, they may be in files' names.
-            shown = (
-                f"unreadable file {number + 1}" if named else "/".join(filter(None, (name, file)))
-            )
-            record.cannot_read(shown, _why(fault, named))
+                unreadable.append(("/".join(filter(None, (name, file))), error))
+    record.leave_out("", [LeftOut("other files", why, count) for why, count in others.items()])
+    # Where a patient is named in headers, any file's name may do so too.
+    named = any(frame.header.identifying for frame in frames)
+    for number, (path, fault) in enumerate(unreadable, start=1):
+        hidden = named or path_names_a_person(path)
+        shown = f"unreadable file {number}" if hidden else path
+        record.cannot_read(shown, _why(fault, hidden))
     record.contours_read = sum(contour.source == "expert" for contour in traced)
     return frames, traced
 
@@ -141,28 +142,79 @@ def _by_patient(frames: list[Frame], key: Callable[[], bytes] | None) -> dict[st
     """Images of each patient, under a name that a file can bear and anyone may see."""
     found: dict[str, list[Frame]] = defaultdict(list)
     for frame in frames:
-        container, folder, _ = frame.series
-        place = container or folder.partition("/")[0] or "unnamed"
-        found[frame.header.patient_id or place].append(frame)
+        found[_identity(frame)].append(frame)
+    called = _called(found)
     shown: dict[str, list[Frame]] = {}
     for identity, own in found.items():
-        identifying = sorted({keyword for frame in own for keyword in frame.header.identifying})
+        identifying = {keyword for frame in own for keyword in frame.header.identifying}
+        if called[identity] != identity and path_names_a_person(called[identity]):
+            identifying.add("the name of its folder or archive")
         if not identifying:
-            shown[_file_name(identity)] = own
+            name = _file_name(called[identity])
+            # A folder called after a patient tells no more than that name, if anything.
+            shown[name] = [
+                replace(frame, alias=name) if path_names_a_person(frame.name) else frame
+                for frame in own
+            ]
             continue
+        elements = ", ".join(sorted(identifying))
         if key is None:
             raise CineganError(
-                f"a study seems to carry a real person's data ({', '.join(identifying)}); bring it "
+                f"a study seems to carry a real person's data ({elements}); bring it "
                 "in with data.source: folder, which removes them"
             )
         name = pseudonym(identity, key())
         warnings.warn(
-            f"{name}: seemed to carry a real person's data; {', '.join(identifying)}, PatientID "
+            f"{name}: seemed to carry a real person's data; {elements}, PatientID "
             "and the names of its files were left out",
             stacklevel=3,
         )
         shown[name] = [replace(frame, alias=name) for frame in own]
     return dict(sorted(shown.items()))
+
+
+def _identity(frame: Frame) -> str:
+    """What tells a frame's patient from others; without an ID or a study, where its file lies."""
+    header = frame.header
+    place = "/".join(filter(None, (*frame.series[:2], header.patient_id)))
+    return identity_of(header.patient_id, header.study) or place
+
+
+def _called(found: dict[str, list[Frame]]) -> dict[str, str]:
+    """What to call each patient: PatientID or, if it says nothing, a folder or archive.
+
+    Of the folders in which all images of a patient lie it is the uppermost that holds no other
+    patient's; without one, patients are unnamed, and told apart by a hash.
+    """
+    folders = {identity: _folders(own) for identity, own in found.items()}
+    shared = Counter(name for own in folders.values() for name in set(own))
+    called = {}
+    for identity, own in found.items():
+        if any(frame.header.patient_id == identity for frame in own):
+            called[identity] = identity
+        else:
+            alone = (name for name in folders[identity] if shared[name] == 1)
+            called[identity] = next(alone, own[0].header.patient_id or "unnamed")
+    counts = Counter(called.values())
+    return {
+        identity: name if counts[name] == 1 or name == identity else f"{name}-{_hash(identity)}"
+        for identity, name in called.items()
+    }
+
+
+def _folders(frames: list[Frame]) -> list[str]:
+    """The archive and folders, from the uppermost, in which all of these images lie."""
+    places = {frame.series[:2] for frame in frames}
+    paths = [
+        [part for part in (*re.sub(ZIP, "", container).split("/"), *folder.split("/")) if part]
+        for container, folder in places
+    ]
+    levels = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+    return [names[0] for names in levels]
+
+
+def _hash(identity: str) -> str:
+    return hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()[:8]
 
 
 def _stacks_of(
@@ -193,7 +245,7 @@ def _file_name(identity: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", identity)[:80]
     if plain == identity and not plain.startswith("."):
         return plain
-    return f"{plain.lstrip('.')}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+    return f"{plain.lstrip('.')}-{_hash(identity)}"
 
 
 def _convert_patients(
@@ -234,62 +286,72 @@ class Layout:
     turn : Turn
     scanned, turned : Plane
         Of the first slice, as scanned and as turned, before its spacing is changed.
-    shape : tuple of int
-        Rows and columns in the end.
+    spacing_mm : tuple of float
+        Distance between rows and between columns in the end.
     """
 
     turn: Turn
     scanned: Plane
     turned: Plane
-    shape: tuple[int, int]
+    spacing_mm: tuple[float, float]
 
     @classmethod
     def of(cls, frame: Frame, spacing_mm: float | None) -> Layout:
         """The layout of a stack whose first image is given."""
         header = frame.header
-        scanned = _plane(frame)
         turn = (
             turn_to_convention(header.row_direction, header.column_direction)
             if header.oriented
             else Turn()
         )
+        scanned = _plane(frame)
         turned = turn.plane(scanned)
-        shape = turned.shape
-        if spacing_mm is not None:
-            height, width = (
-                max(8, round(side * own / spacing_mm))
-                for side, own in zip(turned.shape, turned.spacing_mm, strict=True)
-            )
-            shape = height, width
-        return cls(turn, scanned, turned, shape)
+        wanted = (spacing_mm, spacing_mm) if spacing_mm is not None else turned.spacing_mm
+        return cls(turn, scanned, turned, wanted)
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Turned pixels from one row in the end, and from one column, to the next."""
+        rows, columns = (
+            new / old for new, old in zip(self.spacing_mm, self.turned.spacing_mm, strict=True)
+        )
+        return rows, columns
 
     @property
     def resampled(self) -> bool:
         """Whether frames are brought to another spacing."""
-        return self.shape != self.turned.shape
+        return self.steps != (1.0, 1.0)
 
     @property
-    def spacing_mm(self) -> tuple[float, float]:
-        """Distance between rows and between columns in the end."""
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns in the end: the whole pixels nearest to the scanned field."""
         rows, columns = (
-            own * old / new
-            for own, old, new in zip(
-                self.turned.spacing_mm, self.turned.shape, self.shape, strict=True
-            )
+            max(8, round(side / step))
+            for side, step in zip(self.turned.shape, self.steps, strict=True)
         )
         return rows, columns
 
     def pictures(self, stack: np.ndarray) -> np.ndarray:
         """Lay (n, H, W, T) as scanned."""
         turned = self.turn.pictures(stack)
-        return (
-            resize_frames(turned, *self.shape) if self.resampled else np.ascontiguousarray(turned)
-        )
+        if self.resampled:
+            return resize_frames(turned, *self.shape, self.steps)
+        return np.ascontiguousarray(turned)
 
     def points(self, points_px: np.ndarray) -> np.ndarray:
         """Lay (k, 2) x, y in pixels of a frame as scanned."""
         turned = self.turn.points(points_px, self.scanned.shape)
-        return resize_points(turned, self.turned.shape, self.shape)
+        return resize_points(turned, self.turned.shape, self.shape, self.steps)
+
+    def origin_mm(self, turned: Plane) -> np.ndarray:
+        """Centre of the first pixel in the end, of a slice whose turned plane is given."""
+        down, across = (
+            (old - 1) * own / 2 - (new - 1) * wanted / 2
+            for old, own, new, wanted in zip(
+                turned.shape, turned.spacing_mm, self.shape, self.spacing_mm, strict=True
+            )
+        )
+        return np.asarray(turned.origin_mm + across * turned.row + down * turned.column)
 
 
 def _plane(frame: Frame) -> Plane:
@@ -331,9 +393,6 @@ class _Slice:
         first = self.frames[0]
         turned = layout.turn.plane(_plane(first))
         spacing = layout.spacing_mm
-        # The first pixel's outer corner stays where it is when the spacing changes.
-        grown = [(new - old) / 2 for new, old in zip(spacing, turned.spacing_mm, strict=True)]
-        origin = turned.origin_mm + grown[1] * turned.row + grown[0] * turned.column
         return {
             "slice": self.number,
             "position_mm": round(self.position_mm, 3),
@@ -344,7 +403,7 @@ class _Slice:
             "clock": self.clock,
             "trigger_times_ms": _numbers(f.header.trigger_ms for f in self.frames),
             "orientation": _numbers([*turned.row, *turned.column]),
-            "origin_mm": _numbers(origin),
+            "origin_mm": _numbers(layout.origin_mm(turned)),
             "turn": str(layout.turn) if first.header.oriented else UNKNOWN,
             "mirrored": int(layout.turn.mirrored),
             "quarter_turns": layout.turn.quarters,
@@ -450,7 +509,7 @@ class _Reader:
         cycle = resample_phases(frames_hwt, replace(line, times=np.array(times)), phases)
         untouched = cycle is frames_hwt
         if not untouched:
-            self.record.resampled[patient, number] = len(pictures)
+            self.record.resampled[patient][number] = len(pictures)
         shown_at = tuple(
             index if untouched else line.phase_at(time, phases) for index, time in enumerate(times)
         )

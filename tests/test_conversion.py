@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import warnings
 import zipfile
 from itertools import product
 
@@ -631,8 +632,7 @@ def test_another_spacing_leaves_everything_where_it_is_in_the_patient(
     assert stack.dtype == np.float32
     height, width = stack.shape[1:3]
     assert (height, width) == (round(40 * 1.5 / spacing_mm), round(56 * 1.2 / spacing_mm))
-    for side, mm in ((height, "spacing_row_mm"), (width, "spacing_column_mm")):
-        assert abs(row[mm] - spacing_mm) <= 0.51 * spacing_mm / side
+    assert (row["spacing_row_mm"], row["spacing_column_mm"]) == (spacing_mm, spacing_mm)
     rows, columns = np.indices((height, width))
     bright = np.clip(stack[0, :, :, 0] - 150, 0, None)
     centre = (columns * bright).sum() / bright.sum(), (rows * bright).sum() / bright.sum()
@@ -645,7 +645,9 @@ def test_another_spacing_leaves_everything_where_it_is_in_the_patient(
     stored_mm = row["spacing_row_scanned_mm"], row["spacing_column_scanned_mm"]
     assert stored_mm == as_stored.spacing_mm
     turn = Turn(bool(row["mirrored"]), int(row["quarter_turns"]))
-    back = turn.undo(resize_frames(stack, *turn.pictures(np.empty((1, *shape, 1))).shape[1:3]))
+    turned = turn.plane(Plane(plane.origin_mm, plane.row, plane.column, stored_mm, shape))
+    steps = turned.spacing_mm[0] / spacing_mm, turned.spacing_mm[1] / spacing_mm
+    back = turn.undo(resize_frames(stack, *turned.shape, steps))
     assert np.abs(back - layout.pictures(cycles)).max() < (150 if spacing_mm > 1.5 else 25)
 
 
@@ -1059,7 +1061,130 @@ def test_the_files_of_a_named_patient_are_not_mistaken_for_each_other(data_optio
     np.testing.assert_array_equal(cohort.stack(patient), expected.transpose(0, 2, 3, 1))
 
 
+def seen_of(tmp_path, capfd, report, told):
+    captured = capfd.readouterr()
+    said = [captured.out, captured.err, json.dumps(report), *(str(w.message) for w in told)]
+    return everything(tmp_path / "out") + "\n".join(said).encode()
+
+
+def nameless(patient="", **elements):
+    return scan(SCENE, patient=patient, PatientName=None, **elements)
+
+
+NAMED_PATHS = {
+    "nifti": {"KOWALSKI_GERTRUDE_4d.nii": as_nifti(SCENE, PLANE)},
+    "folder without ID": {f"KOWALSKI GERTRUDE/{n}": c for n, c in nameless().items()},
+    "folder with ID": {f"KOWALSKI GERTRUDE/{n}": c for n, c in nameless("P77").items()},
+    "ID": nameless("Kowalski"),
+}
+
+
+@pytest.mark.parametrize("case", NAMED_PATHS)
+def test_a_name_in_a_path_or_an_id_reaches_nothing(data_options, tmp_path, capfd, case):
+    raw = write_raw(tmp_path / "raw", OTHERS)
+    named = {**NAMED_PATHS[case], "KOWALSKI GERTRUDE/broken.dcm": b"no DICOM"}
+    for file, content in named.items():
+        (raw / file).parent.mkdir(parents=True, exist_ok=True)
+        (raw / file).write_bytes(content)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        report = convert(
+            raw, tmp_path / "out" / "cycles", data_options(), 1,
+            sheets=tmp_path / "out" / "sheets", key=lambda: b"secret",
+        )  # fmt: skip
+    (patient,) = set(Cohort(tmp_path / "out" / "cycles").patients) - {"Q1", "Q2", "Q3"}
+    assert re.fullmatch(r"P[0-9A-F]{10}|P77", patient)
+    assert list(report["unreadable"]) == ["unreadable file 1"]
+    seen = seen_of(tmp_path, capfd, report, told).lower()
+    assert b"kowalski" not in seen
+    assert b"gertrude" not in seen
+
+
+def test_an_archive_called_after_a_person_is_not_what_the_patient_is_called(
+    data_options, tmp_path, capfd
+):
+    raw = write_raw(tmp_path / "raw", {**OTHERS, "Kowalski.zip": nameless()})
+    with pytest.warns(UserWarning, match="the name of its folder or archive") as told:
+        report = convert(raw, tmp_path / "out", data_options(), 1, key=lambda: b"secret")
+    assert b"kowalski" not in seen_of(tmp_path, capfd, report, told).lower()
+
+
+def test_a_name_in_one_archive_hides_the_names_of_files_in_all(data_options, tmp_path, capfd):
+    raw = write_raw(tmp_path / "raw", {**OTHERS, "own.zip": named_study()})
+    (raw / "KOWALSKI_scan1.dcm").write_bytes(b"no DICOM")
+    with pytest.warns(UserWarning, match="real person") as told:
+        report = convert(raw, tmp_path / "out", data_options(), 1, key=lambda: b"secret")
+    assert report["files_unreadable"] == 3
+    assert b"kowalski" not in seen_of(tmp_path, capfd, report, told).lower()
+
+
+@pytest.mark.parametrize("patient", ["ANONYMOUS", ""])
+def test_patients_without_an_id_of_their_own_stay_apart(data_options, tmp_path, patient):
+    members = {}
+    for i in range(3):
+        study = nameless(patient, StudyInstanceUID=f"1.9.{i}")
+        members |= {f"data/case{i}/cine/{n}": c for n, c in study.items()}
+    cohort, _ = beside(data_options, tmp_path, members, "folders", None)
+    assert sorted(set(cohort.patients) - {"Q1", "Q2", "Q3"}) == ["case0", "case1", "case2"]
+    np.testing.assert_array_equal(cohort.stack("case1"), SCENE)
+    flat = {f"{i:04d}.dcm": content for i, content in enumerate(members.values())}
+    cohort, _ = beside(data_options, tmp_path, flat, "flat", None)
+    names = sorted(set(cohort.patients) - {"Q1", "Q2", "Q3"})
+    assert len(names) == 3
+    assert all(re.fullmatch(r"(unnamed|ANONYMOUS)-[0-9a-f]{8}", name) for name in names)
+
+
+def test_without_a_study_the_folder_tells_patients_apart(data_options, tmp_path):
+    members = {}
+    for i in range(2):
+        study = nameless("anon", StudyInstanceUID=None, SOPInstanceUID=None)
+        members |= {f"case{i}/{n.rpartition('/')[2]}": c for n, c in study.items()}
+    cohort, _ = beside(data_options, tmp_path, members, archive=None)
+    assert set(cohort.patients) == {"Q1", "Q2", "Q3", "case0", "case1"}
+
+
 # What lies beside studies.
+
+
+def test_phase_images_never_take_the_place_of_magnitude(data_options, tmp_path):
+    black = {"PixelData": bytes(2 * 16 * 12), "StudyInstanceUID": "1.2.7"}
+    phase = scan(SCENE, ImageType=["ORIGINAL", "PRIMARY", "P", "ND"], **black)
+    members = scan(SCENE, StudyInstanceUID="1.2.7") | {f"z/{n}": c for n, c in phase.items()}
+    cohort, report = beside(data_options, tmp_path, members, strict=True)
+    np.testing.assert_array_equal(cohort.stack("P1"), SCENE)
+    why = "a phase, real or imaginary image, not a magnitude"
+    left = {"patient": "", "what": "other files", "why": why, "images": 60}
+    assert report["left_out"] == [left]
+
+
+def test_other_kinds_of_files_are_no_fault_in_strict_mode_but_counted(data_options, tmp_path):
+    flat = nibabel.Nifti1Image(np.zeros((16, 16, 9), np.int16), np.eye(4)).to_bytes()
+    others = {
+        "P1/ct.dcm": encode(image(Modality="CT")),
+        "P1/report.dcm": encode(image(Modality="SR", PixelData=None, PixelSpacing=None)),
+        "P1/screen.dcm": encode(image(SOPClassUID="1.2.840.10008.5.1.4.1.1.7")),
+        "P1/P1_frame01.nii": flat,
+        "P1/P1_frame01_gt.nii": flat,
+    }
+    _, report = beside(data_options, tmp_path, scan(SCENE) | others, strict=True)
+    assert report["unreadable"] == {}
+    assert {item["why"]: item["images"] for item in report["left_out"]} == {
+        "of another modality than MR": 2,
+        "not of a class of MR images, one grey value a pixel": 1,
+        "a volume of axes (16, 16, 9), not x, y, slice and phase": 1,
+        "a label map, not an image": 1,
+    }
+
+
+def test_a_single_archive_or_volume_is_converted(data_options, tmp_path):
+    sources = {
+        "P1": write_zip(tmp_path / "P1.zip", nameless()),
+        "P2": tmp_path / "P2_4d.nii.gz",
+    }
+    sources["P2"].write_bytes(gzip.compress(as_nifti(SCENE, PLANE)))
+    for patient, source in sources.items():
+        convert(source, tmp_path / patient, data_options(), seed=None)
+        np.testing.assert_array_equal(Cohort(tmp_path / patient).stack(patient), SCENE)
 
 
 def test_texts_beside_studies_are_no_fault_even_in_strict_mode(data_options, tmp_path):
@@ -1082,7 +1207,7 @@ def test_a_study_without_a_patients_name_is_called_after_its_archive(data_option
         for name, content in scan(SCENE, PatientID=None, PatientName=None).items()
     }
     cohort, _ = beside(data_options, tmp_path, members, "zipped", "case7.zip")
-    assert "case7.zip" in cohort.patients
+    assert "case7" in cohort.patients
     cohort, report = beside(data_options, tmp_path, members, "loose", None)
     assert "unnamed" in cohort.patients
     assert {"patient": "unnamed", "what": ".", "slices": 3, "images": 60} in report["kept"]
@@ -1106,3 +1231,32 @@ def test_without_a_seed_one_patient_is_enough_and_is_not_split(data_options, tmp
     assert (report["patients"], report["patients_train"]) == (1, 0)
     assert Cohort(cycles).index["split"].isna().all()
     assert "nan" not in (sheets / "index.html").read_text()
+
+
+# What was acquired again, or is no cine.
+
+
+def test_a_stack_repeated_at_another_heart_rate_is_not_mixed(data_options, tmp_path):
+    later = SCENE + np.int16(1000)
+    faster = scan(later, name="AGAIN")
+    for i, (name, content) in enumerate(faster.items()):
+        ds = pydicom.dcmread(io.BytesIO(content))
+        ds.InstanceNumber, ds.TriggerTime = 61 + i, str(7 + 38 * (i % 20))
+        faster[name] = encode(ds)
+    cohort, report = beside(data_options, tmp_path, scan(SCENE) | faster)
+    np.testing.assert_array_equal(cohort.stack("P1"), later)
+    (item,) = report["left_out"]
+    assert (item["why"], item["images"]) == ("the same phase again", 60)
+
+
+def test_perfusion_beyond_the_apex_is_left_out_with_the_reason(data_options, tmp_path):
+    perfusion = scan(SCENE, number=400, name="PERF", gap_mm=40.0)
+    for i, (name, content) in enumerate(perfusion.items()):
+        ds = pydicom.dcmread(io.BytesIO(content))
+        ds.TriggerTime = str(800 * (i % 20))
+        perfusion[name] = encode(ds)
+    cohort, report = beside(data_options, tmp_path, scan(SCENE) | perfusion)
+    np.testing.assert_array_equal(cohort.stack("P1"), SCENE)
+    (item,) = report["left_out"]
+    assert item["why"] == "spans 15 s: not one heartbeat (perfusion?)"
+    assert item["images"] == 60

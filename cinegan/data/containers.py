@@ -54,16 +54,17 @@ class Archive:
 
 
 class Folder:
-    """A folder's loose files, archives aside."""
+    """A folder's loose files, or one of them, archives aside."""
 
     name = ""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, names: list[str]) -> None:
         self._path = path
+        self._names = [name for name in names if not _is_archive(name)]
 
     def files(self) -> list[str]:
-        """Names of all files below the folder, in byte order, hidden ones and archives aside."""
-        return [name for name in files_below(self._path) if not _is_archive(name)]
+        """Names of all these files."""
+        return self._names
 
     def read(self, file: str, most: int | None = None) -> bytes:
         """A file's content, or its first `most` bytes."""
@@ -76,12 +77,14 @@ class Folder:
 
 @contextmanager
 def open_containers(
-    folder: Path, on_damage: Callable[[str, Exception], None] | None = None
+    source: Path, on_damage: Callable[[str, Exception], None] | None = None
 ) -> Iterator[dict[str, Container]]:
     """Every zip archive below a folder, and the folder itself if it has loose files, by name.
 
     Parameters
     ----------
+    source : Path
+        The folder, or a single archive or image file.
     on_damage : callable, optional
         Told of an archive (its path below the folder) that is not whole or cannot be read, which
         is then left out; None: that is an error.
@@ -91,9 +94,11 @@ def open_containers(
     CineganError
         If there is no such folder, if it is empty, or if an archive is not whole.
     """
-    if not folder.is_dir():
-        raise CineganError(f"{folder}: not a folder; name the one that holds the studies")
-    names = files_below(folder)
+    if not source.exists():
+        raise CineganError(f"{source}: not a folder or file; name the one that holds the studies")
+    single = not source.is_dir()
+    folder = source.parent if single else source
+    names = [source.name] if single else files_below(source)
     if not names:
         raise CineganError(f"{folder}: no studies here; `dvc repro download` brings them")
     # Archives that were not used for long are closed as the cache lets go of them.
@@ -108,7 +113,7 @@ def open_containers(
                 raise
             on_damage(name, error)
     if not all(map(_is_archive, names)):
-        found[Folder.name] = Folder(folder)
+        found[Folder.name] = Folder(folder, names)
     try:
         yield found
     finally:

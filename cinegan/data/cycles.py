@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -79,6 +80,12 @@ class CineSlice:
         """Of its phases."""
         return len(self.frames)
 
+    @property
+    def span_ms(self) -> float:
+        """From the first delay from the R wave to the last; 0 where no image tells it."""
+        triggers = [f.header.trigger_ms for f in self.frames if f.header.trigger_ms is not None]
+        return max(triggers, default=0.0) - min(triggers, default=0.0)
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -130,9 +137,14 @@ def in_time(frames: Iterable[Frame]) -> tuple[list[Frame], list[Frame]]:
     """
     ordered = sorted(frames, key=lambda f: (f.header.instance_number, f.container, f.file))
     times = _ticks(ordered, clock_of(ordered)) if ordered else []
-    repetitions = _runs(ordered, times)
-    if len(repetitions) > max(Counter(times).values(), default=0):
-        # Not one repetition after the other: one at each phase after the other.
+    repetitions = _repetitions(ordered, times)
+    cycles = [r for r in repetitions if len(r) >= FEWEST_PHASES]
+    # Delays differ between repetitions, as heartbeats do.
+    unlike = any(
+        2 * len(a.keys() & b.keys()) < min(len(a), len(b)) for a, b in combinations(cycles, 2)
+    )
+    if not unlike and len(repetitions) > max(Counter(times).values(), default=0):
+        # Not one repetition after the other: one at each phase after the other, or in no order.
         repetitions = []
         for frame, time in zip(ordered, times, strict=True):
             free = next((r for r in repetitions if time not in r), None)
@@ -144,8 +156,12 @@ def in_time(frames: Iterable[Frame]) -> tuple[list[Frame], list[Frame]]:
     return [chosen[time] for time in sorted(chosen)], doubles
 
 
-def _runs(frames: Sequence[Frame], times: Sequence[float]) -> list[dict[float, Frame]]:
-    """Images by time; wherever time does not go on, another repetition begins."""
+def _repetitions(frames: Sequence[Frame], times: Sequence[float]) -> list[dict[float, Frame]]:
+    """Images by time; wherever time comes back to what is there, another repetition begins.
+
+    Images that follow, and that lie before all others or after them, belong to the same: numbers
+    may begin in the middle of a cycle.
+    """
     runs: list[dict[float, Frame]] = []
     last = np.inf
     for frame, time in zip(frames, times, strict=True):
@@ -153,7 +169,14 @@ def _runs(frames: Sequence[Frame], times: Sequence[float]) -> list[dict[float, F
             runs.append({})
         runs[-1][time] = frame
         last = time
-    return runs
+    repetitions: list[dict[float, Frame]] = []
+    for run in runs:
+        there = repetitions[-1] if repetitions else run
+        if max(there) < min(run) or max(run) < min(there):
+            there |= run
+        else:
+            repetitions.append(run)
+    return repetitions
 
 
 def clock_of(frames: Sequence[Frame]) -> str:
@@ -181,15 +204,45 @@ def timelines(slices: Sequence[CineSlice], phases: int) -> list[Timeline]:
     Where the fullest slices have just the wanted number of phases, evenly spaced, these are the
     cycle: prospective gating leaves out the end of a heartbeat, and nothing is made up for it.
     """
-    fullest = max(len(cine.frames) for cine in slices)
-    whole = [timeline(c.frames, complete=fullest == phases) for c in slices if c.count == fullest]
-    usual = sorted(whole, key=lambda line: line.period)[len(whole) // 2]
-    found = iter(whole)
-    return [next(found) if c.count == fullest else timeline(c.frames, usual) for c in slices]
+    fullest = max(cine.count for cine in slices)
+    whole = [cine for cine in slices if cine.count == fullest]
+    lines = [timeline(cine.frames, complete=fullest == phases) for cine in whole]
+    usual = sorted(lines, key=lambda line: line.period)[len(lines) // 2]
+    found = iter(lines)
+    return [
+        next(found) if c.count == fullest else timeline(c.frames, usual, _left_out_before(c, whole))
+        for c in slices
+    ]
+
+
+def _left_out_before(cine: CineSlice, whole: Sequence[CineSlice]) -> int:
+    """How many phases a slice's numbers leave out before its first; 0 where they do not tell.
+
+    Numbers run through the phases of one slice after the other, or through the slices of one phase
+    after the other, or begin anew with each slice. In all of these, complete slices begin within
+    one step from where the cycle begins, but for whole cycles.
+    """
+    clock = clock_of(cine.frames)
+    clock = "InstanceNumber" if clock in MS_PER_TICK else clock
+    if CLOCKS[clock](whole[0].frames[0].header) is None:
+        return 0
+    steps = np.diff(_ticks(cine.frames, clock))
+    step = float(np.median(steps))
+    if step <= 0 or not np.allclose(steps / step, np.rint(steps / step)):
+        return 0
+    own, *firsts = (_ticks(c.frames[:1], clock)[0] for c in (cine, *whole))
+    for begin in (1.0, min(firsts)):  # usually 1; the slice that begins the count may be torn
+        late = [(first - begin) % (step * whole[0].count) // step for first in (own, *firsts)]
+        if not any(late[1:]):
+            return int(late[0])
+    return 0
 
 
 def timeline(
-    frames: Sequence[Frame], usual: Timeline | None = None, complete: bool = False
+    frames: Sequence[Frame],
+    usual: Timeline | None = None,
+    before: int = 0,
+    complete: bool = False,
 ) -> Timeline:
     """Times of a slice's phases, and the cycle that they belong to.
 
@@ -200,6 +253,8 @@ def timeline(
     ----------
     usual : Timeline, optional
         Of a slice of the same stack that has more phases.
+    before : int
+        How many phases are missing before the first, as far as numbers tell.
     complete : bool
         Whether none is lost, unless there is a gap between two of them.
     """
@@ -220,7 +275,10 @@ def timeline(
     period, lost = line.period, 0
     intervals = {frame.header.interval_ms for frame in frames} if clock in MS_PER_TICK else set()
     nominal = intervals.pop() if len(intervals) == 1 else None
-    for candidate in (nominal, _as_usual(usual, clock, step)):
+    # What is lost before the first phase lies between it and the R wave, or the usual delay.
+    delay = usual.first if usual is not None and usual.clock == clock else 0.0
+    early = int((times[0] - delay) / step + 0.1) if clock == "TriggerTime" else before
+    for candidate in (nominal, _as_usual(usual, line, step, early)):
         if candidate is not None:
             more = round((candidate - span) / step) - 1
             if (
@@ -229,19 +287,23 @@ def timeline(
             ):
                 period, lost = candidate, more
                 break
-    # What is lost before the first phase lies between it and the R wave, or the usual delay.
-    delay = usual.first if usual is not None and usual.clock == clock else 0.0
-    early = int((times[0] - delay) / step + 0.1) if clock == "TriggerTime" else 0
+    if clock != "TriggerTime" and early > lost:
+        early = 0  # numbers that do not count all phases of all slices
     return replace(line, period=period, first=line.first - max(0, min(lost, early)) * step)
 
 
-def _as_usual(usual: Timeline | None, clock: str, step: float) -> float | None:
-    """How long a cycle of the usual number of phases is, at this slice's heart rate."""
+def _as_usual(usual: Timeline | None, own: Timeline, step: float, early: int) -> float | None:
+    """How long a cycle of the usual number of phases is, at this slice's heart rate.
+
+    None if the slice does not seem to have lost any: its heartbeat is more alike without.
+    """
     if usual is None:
         return None
     period = step * round(usual.period / float(np.median(np.diff(usual.times))))
-    alike = usual.clock != clock or abs(period / usual.period - 1) < SAME_HEART_RATE
-    return period if alike else None
+    if usual.clock != own.clock:
+        return period
+    off, off_without = (abs(p / usual.period - 1) for p in (period, own.period))
+    return period if off < SAME_HEART_RATE and (early > 0 or off <= off_without) else None
 
 
 def resample_phases(frames_hwt: np.ndarray, line: Timeline, phases: int) -> np.ndarray:

@@ -24,10 +24,10 @@ import pydicom
 from filelock import FileLock
 from pydicom.datadict import dictionary_VR
 from pydicom.multival import MultiValue
-from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
-from cinegan.data import dicom, dicom_writer
+from cinegan.data import dicom, dicom_writer, identity
 from cinegan.data.elements import (
     Elements,
     first_item,
@@ -36,19 +36,18 @@ from cinegan.data.elements import (
     text,
     whole_number,
 )
-from cinegan.data.refusal import OtherFileError, RefusedError, refusing
+from cinegan.data.refusal import RefusedError, refusing
 from cinegan.errors import CineganError
 
 KEY_FILE = ".pseudonym-key"
-CLASSES = (MRImageStorage, EnhancedMRImageStorage)
 
 # Kept: what an image is, how it was acquired, where and when in the cycle it lies.
 SAFE = """
-Modality ImageType ScanningSequence SequenceVariant ScanOptions MRAcquisitionType
-SliceThickness RepetitionTime EchoTime NumberOfAverages ImagingFrequency EchoNumbers
-MagneticFieldStrength SpacingBetweenSlices EchoTrainLength PercentSampling PercentPhaseFieldOfView
-PixelBandwidth TriggerTime NominalInterval IntervalsAcquired HeartRate CardiacNumberOfImages
-NominalCardiacTriggerDelayTime ReconstructionDiameter AcquisitionMatrix
+Modality ImageType ComplexImageComponent ScanningSequence SequenceVariant ScanOptions
+MRAcquisitionType SliceThickness RepetitionTime EchoTime NumberOfAverages ImagingFrequency
+EchoNumbers MagneticFieldStrength SpacingBetweenSlices EchoTrainLength PercentSampling
+PercentPhaseFieldOfView PixelBandwidth TriggerTime NominalInterval IntervalsAcquired HeartRate
+CardiacNumberOfImages NominalCardiacTriggerDelayTime ReconstructionDiameter AcquisitionMatrix
 InPlanePhaseEncodingDirection FlipAngle VariableFlipAngleFlag SAR PatientPosition SeriesNumber
 AcquisitionNumber InstanceNumber ImagePositionPatient ImageOrientationPatient
 TemporalPositionIdentifier NumberOfTemporalPositions TemporalResolution SliceLocation
@@ -64,6 +63,7 @@ SAFE_GROUPS = {
     "PlaneOrientationSequence": "ImageOrientationPatient",
     "PixelValueTransformationSequence": "RescaleIntercept RescaleSlope RescaleType",
     "FrameVOILUTSequence": "WindowCenter WindowWidth",
+    "MRImageFrameTypeSequence": "FrameType ComplexImageComponent",
     "FrameContentSequence": """FrameAcquisitionNumber FrameAcquisitionDuration CardiacCyclePosition
         InStackPositionNumber TemporalPositionIndex DimensionIndexValues""",
     "TemporalPositionSequence": "TemporalPositionTimeOffset",
@@ -84,8 +84,9 @@ AXIAL SAGITTAL CORONAL LOCALIZER CARDIAC CINE RETRO MPR MIP VOLUME M P R I MAGNI
 IMAGINARY MIXED FFE M_FFE M_SE NORM DIS2D DIS3D ND FM FIL MOCO T1 T2 FLOW_ENCODED SE IR GR EP RM SK
 MTC SS TRSS SP MP OSP TOF PER RG CG PPG FC PFF PFP FS FAST_GEMS SEQ_GEMS CARD_GEMS ROW COL COLUMN
 HFP HFS HFDR HFDL FFP FFS FFDR FFDL US ECG VCG PP REALTIME PROSPECTIVE RETROSPECTIVE PACED
-END_SYSTOLE END_DIASTOLE UNDETERMINED
+END_SYSTOLE END_DIASTOLE UNDETERMINED VELOCITY
 """.split()  # noqa: SIM905
+TERMS += ["PHASE MAP", "VELOCITY MAP"]
 
 # Replaced by a pseudonym of the same kind, so that what belonged together still does.
 UIDS = ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"]
@@ -115,7 +116,7 @@ def deidentified(content: bytes, key: bytes, start_s: float = 0.0) -> pydicom.Da
 
 
 def refuse_other_kinds(ds: Elements) -> None:
-    """Refuse what is not an MR image of grey values.
+    """Refuse what does not say that it is an MR image of grey values.
 
     Raises
     ------
@@ -127,30 +128,26 @@ def refuse_other_kinds(ds: Elements) -> None:
     for needed in ("Modality", "SOPClassUID", "SOPInstanceUID"):
         if not text(ds, needed):
             raise RefusedError(f"{needed} is missing")
-    if text(ds, "Modality") != "MR":
-        raise OtherFileError("of another modality than MR")
-    if text(ds, "SOPClassUID") not in CLASSES or whole_number(ds, "SamplesPerPixel", 1) != 1:
-        # Screen captures call themselves MR too, and have names burned into their pixels.
-        raise OtherFileError("not of a class of MR images, one grey value a pixel")
+    dicom.refuse_other_kinds(ds)
 
 
 def identity_of(ds: Elements) -> str:
-    """What tells one patient from another.
+    """What tells one patient from another, as in `cinegan.data.identity`.
 
     Raises
     ------
     ValueError
         If there is no such thing.
     """
-    identity = text(ds, "PatientID") or text(ds, "StudyInstanceUID")
-    if not identity:
+    found = identity.identity_of(text(ds, "PatientID"), text(ds, "StudyInstanceUID"))
+    if not found:
         raise RefusedError("no PatientID and no StudyInstanceUID: whose image is it?")
-    return identity
+    return found
 
 
-def pseudonym(identity: str, key: bytes) -> str:
+def pseudonym(patient: str, key: bytes) -> str:
     """Name a patient by a keyed hash: the same every time, and of no use without the key."""
-    return "P" + _digest(identity, key).hex()[:10].upper()
+    return "P" + _digest(patient, key).hex()[:10].upper()
 
 
 def pseudonymous_uid(uid: str, key: bytes) -> UID:

@@ -1,8 +1,9 @@
 """Reading DICOM: the one file of the project that does.
 
 Classic MR images hold one frame a file, Enhanced MR images (PS3.3 A.36) all frames of a series.
-Compressed pixels (JPEG lossless, JPEG 2000, JPEG-LS, RLE) are decoded by GDCM through pydicom, in
-a process of their own. No message repeats what a file says: that may be a patient's name.
+Compressed pixels (JPEG lossless, JPEG 2000, JPEG-LS) are decoded by GDCM through pydicom, in a
+process of its own; RLE by pydicom itself. No message repeats what a file says: that may be a
+patient's name.
 """
 
 from __future__ import annotations
@@ -12,22 +13,26 @@ import io
 import logging
 import math
 import re
+import struct
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.datadict import dictionary_has_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.pixels import pixel_array
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MRImageStorage,
     RLELossless,
 )
 
@@ -43,7 +48,7 @@ from cinegan.data.elements import (
     whole_number,
 )
 from cinegan.data.header import Header, checked_geometry
-from cinegan.data.identity import names_a_person
+from cinegan.data.identity import identity_names_a_person, names_a_person
 from cinegan.data.isolation import Isolated
 from cinegan.data.refusal import OtherFileError, RefusedError, refusing
 
@@ -60,6 +65,16 @@ LARGEST_IMAGE = 512 * 2**20  # bytes of decoded pixels in one file
 PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # the tag, in both byte orders
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 GREY = ("MONOCHROME1", "MONOCHROME2")
+ENDINGS = (".dcm", ".dicom", ".ima")
+CLASSES = (MRImageStorage, EnhancedMRImageStorage)
+# What else a scanner makes of a complex signal (ImageType from value 3, ComplexImageComponent).
+OTHER_COMPONENTS = frozenset(
+    ("P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "VELOCITY", "VELOCITY MAP", "MIXED")
+)
+NO_MAGNITUDE = "a phase, real or imaginary image, not a magnitude"
+# How the data set of a file without preamble begins: no element there is long.
+FIRST_GROUPS, LONGEST_FIRST = (0x0002, 0x0008), 1024
+FIRST_TYPES = (b"AE", b"CS", b"DA", b"DT", b"LO", b"OB", b"SH", b"TM", b"UI", b"UL")
 
 # A frame is decoded in milliseconds; GDCM holds it six times over while it hands it to Python.
 _decode = Isolated(__name__, "decoded", seconds=120.0, memory=4 * 2**30)
@@ -79,7 +94,8 @@ StationName AccessionNumber MedicalRecordLocator IssuerOfPatientID
 IDENTIFYING = NAMES + _OTHERS
 
 NEEDED = """
-SOPClassUID SOPInstanceUID StudyInstanceUID Modality PatientID SeriesNumber InstanceNumber
+SOPClassUID SOPInstanceUID StudyInstanceUID Modality ImageType ComplexImageComponent PatientID
+SeriesNumber InstanceNumber
 AcquisitionTime TriggerTime NominalCardiacTriggerDelayTime NominalInterval
 TemporalPositionIdentifier ImagePositionPatient ImageOrientationPatient PixelSpacing
 SliceThickness Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation
@@ -154,16 +170,28 @@ def read_headers(read: Reader, file: str = "") -> list[Header]:
     ----------
     read : callable
         Gives the file's first bytes, as many as asked for; None: all.
+    file : str
+        Its name: one that says DICOM promises it.
 
     Raises
     ------
+    OtherFileError
+        If this is something else than an MR image of how strong the signal is.
     ValueError
         If this holds no image of one slice with a place in space; the message says why.
     """
-    ds, content, end = read_head(read)
+    try:
+        ds, content, end = read_head(read)
+    except OtherFileError as error:
+        if file.lower().endswith(ENDINGS):
+            raise RefusedError(str(error)) from None
+        raise
+    refuse_other_kinds(ds)
     with refusing("unusable header"):  # pydicom converts values as they are asked for
         if ds.get("SOPClassUID") == EnhancedMRImageStorage:
             return _headers_of_frames(parse(content, stop_before_pixels=True))
+        if not _of_magnitude(ds, "ImageType"):
+            raise OtherFileError(NO_MAGNITUDE)
         return [_header_of(ds, _stored(ds, content, end))]
 
 
@@ -243,8 +271,45 @@ def _value(ds: pydicom.Dataset, tag: BaseTag) -> Any:
 
 
 def is_dicom(content: bytes) -> bool:
-    """Whether a file begins as DICOM files do (PS3.10 7.1)."""
+    """Whether a file begins as DICOM files do (PS3.10 7.1), or did before there were preambles."""
+    return _has_preamble(content) or _begins_with_an_element(content)
+
+
+def _has_preamble(content: bytes) -> bool:
     return content[128:132] == b"DICM"
+
+
+def _begins_with_an_element(content: bytes) -> bool:
+    """Whether a file's first bytes are a known element of a plausible type and length."""
+    group, element, length = struct.unpack("<HHI", content[:8].ljust(8, b"\0"))
+    if group not in FIRST_GROUPS or not dictionary_has_tag((group, element)):
+        return False
+    if content[4:6] in FIRST_TYPES:
+        length = 0 if content[4:6] == b"OB" else length >> 16
+    return bool(length % 2 == 0 and length <= LONGEST_FIRST)
+
+
+def refuse_other_kinds(ds: Elements) -> None:
+    """Refuse what says that it is no MR image of grey values.
+
+    Raises
+    ------
+    OtherFileError
+        If this is something else that lies beside such images.
+    """
+    if text(ds, "Modality") not in ("", "MR"):
+        raise OtherFileError("of another modality than MR")
+    if text(ds, "SOPClassUID") not in ("", *CLASSES) or whole_number(ds, "SamplesPerPixel", 1) != 1:
+        # Screen captures call themselves MR too, and have names burned into their pixels.
+        raise OtherFileError("not of a class of MR images, one grey value a pixel")
+
+
+def _of_magnitude(ds: Elements, kind: str) -> bool:
+    """Whether an image or a frame shows how strong the signal is, as far as it says."""
+    said = ds.get(kind)
+    values = said[2:] if isinstance(said, MutableSequence) else []
+    components = {str(value).strip().upper() for value in values}
+    return not (components | {text(ds, "ComplexImageComponent").upper()}) & OTHER_COMPONENTS
 
 
 def parse(content: bytes, **options: Any) -> pydicom.Dataset:
@@ -272,12 +337,11 @@ def stored_pixels(ds: pydicom.Dataset, content: bytes) -> np.ndarray:
         If there are no whole pixel data of grey images that can be decoded.
     """
     data, shape = pixel_bytes(ds), _announced(ds)
-    if ds.file_meta.get("TransferSyntaxUID") in NATIVE:
-        if len(data) < math.prod(shape) * whole_number(ds, "BitsAllocated") // 8:
-            raise RefusedError("pixel data cut short")
-        pixels = _pixel_array(ds)
-    else:
-        pixels = _decode(content)
+    syntax = ds.file_meta.get("TransferSyntaxUID")
+    if syntax in NATIVE and len(data) < math.prod(shape) * whole_number(ds, "BitsAllocated") // 8:
+        raise RefusedError("pixel data cut short")
+    # RLE is decoded by Python alone, which does not crash.
+    pixels = _pixel_array(ds) if syntax in (*NATIVE, RLELossless) else _decode(content)
     if pixels.size != math.prod(shape) or pixels.dtype.kind not in "iu":
         raise RefusedError("pixel data of another size than announced")
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False).reshape(shape)
@@ -309,7 +373,7 @@ def identifying(ds: Elements) -> tuple[str, ...]:
     real one. A pseudonym ("SCD0000101", "ANON^12", "sub-01") is no name.
     """
     identity = text(ds, "PatientID")
-    named = names_a_person(identity) and not identity.isalnum()  # letters alone may be a code
+    named = identity_names_a_person(identity)
     born = re.fullmatch(r"(18|19|20)\d{6}", text(ds, "PatientBirthDate"))
     if not (
         named
@@ -330,7 +394,20 @@ def _parse(content: bytes, **options: Any) -> tuple[pydicom.Dataset, int]:
         raise RefusedError("a deflated data set, which may be a bomb; store it uncompressed")
     stream = io.BytesIO(content)
     with refusing("not a whole DICOM file"):
-        return pydicom.dcmread(stream, **options), stream.tell()
+        if _has_preamble(content):
+            return pydicom.dcmread(stream, **options), stream.tell()
+        ds, end = pydicom.dcmread(stream, force=True, **options), stream.tell()
+        if "TransferSyntaxUID" not in ds.file_meta:
+            ds.file_meta.TransferSyntaxUID = _native_syntax(ds)
+        return ds, end
+
+
+def _native_syntax(ds: pydicom.Dataset) -> UID:
+    """How a data set is written that does not say so: as pydicom found it, and uncompressed."""
+    implicit, little = ds.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
 def _header_of(ds: Elements, pixels: Pixels | None) -> Header:
@@ -370,6 +447,10 @@ def _headers_of_frames(ds: pydicom.Dataset) -> list[Header]:
         def group(name: str, own: pydicom.Dataset = own) -> pydicom.Dataset:
             return first_item(own.get(name) or shared.get(name))
 
+        frame_type = group("MRImageFrameTypeSequence")
+        told = _of_magnitude(ds, "ImageType") or text(frame_type, "ComplexImageComponent")
+        if not (told and _of_magnitude(frame_type, "FrameType")):
+            continue  # one file may hold both
         cardiac, content = group("CardiacSynchronizationSequence"), group("FrameContentSequence")
         headers.append(
             _header(
@@ -385,6 +466,8 @@ def _headers_of_frames(ds: pydicom.Dataset) -> list[Header]:
                 index=index,
             )
         )
+    if not headers:
+        raise OtherFileError(NO_MAGNITUDE)
     return headers
 
 
@@ -463,7 +546,7 @@ def _announced(ds: Elements) -> tuple[int, int, int]:
         whole_number(ds, "SamplesPerPixel", 1) != 1
         or text(ds, "PhotometricInterpretation") not in GREY
     ):
-        raise RefusedError("not grey images")
+        raise OtherFileError("not grey images")
     frames, rows, columns = (
         whole_number(ds, "NumberOfFrames") or 1,
         whole_number(ds, "Rows"),

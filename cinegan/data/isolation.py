@@ -14,10 +14,10 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
+from queue import LifoQueue
 
 import numpy as np
 
@@ -25,13 +25,15 @@ from cinegan.data.refusal import RefusedError, refusing
 
 ROOT = Path(__file__).parents[2]  # the package that asks, wherever it was imported from
 SERVE = f"from {__name__} import serve; serve()"
+MOST = 2  # processes: conversion reads with two threads
 ARRAY, REASON, CRASH = b"a", b"r", b"c"
 
 
 class Isolated:
     """A function from bytes to an array, called in a process of its own.
 
-    The process starts with the first call and ends with its owner.
+    The process starts with the first call and ends with its owner; calls from several threads at
+    once have up to `MOST` processes.
 
     Parameters
     ----------
@@ -45,11 +47,10 @@ class Isolated:
 
     def __init__(self, module: str, function: str, *, seconds: float, memory: int) -> None:
         self.seconds = seconds
-        self._task = (module, function, str(memory))
-        self._lock = threading.Lock()
-        self._owner = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
+        # The one last used comes first: another is started when this one is at work only.
+        self._free: LifoQueue[_Process] = LifoQueue()
+        for _ in range(MOST):
+            self._free.put(_Process(module, function, str(memory)))
 
     def __call__(self, content: bytes) -> np.ndarray:
         """Give what the function gives.
@@ -59,20 +60,37 @@ class Isolated:
         RefusedError
             If it raises, crashes, wants too much memory or does not return in time.
         """
-        with self._lock:
-            connection = self._started()
-            try:
-                connection.send_bytes(content)
-                answer = connection.recv_bytes() if connection.poll(self.seconds) else None
-            except (EOFError, OSError):
-                answer = CRASH
-            if answer is None:
-                self._end()
-                raise RefusedError(f"decoding takes longer than {self.seconds:.0f} s")
+        process = self._free.get()
+        try:
+            answer = process.answer(content, self.seconds)
+        finally:
+            self._free.put(process)
         kind, answer = answer[:1], answer[1:]
         if kind == ARRAY:
             return np.load(io.BytesIO(answer), allow_pickle=False)
         raise RefusedError(answer.decode() if kind == REASON else "the decoder crashes on it")
+
+
+class _Process:
+    """One process, for one call at a time."""
+
+    def __init__(self, *task: str) -> None:
+        self._task = task
+        self._owner = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def answer(self, content: bytes, seconds: float) -> bytes:
+        """What it says to a content within this time."""
+        connection = self._started()
+        try:
+            connection.send_bytes(content)
+            if connection.poll(seconds):
+                return connection.recv_bytes()
+        except (EOFError, OSError):
+            return CRASH
+        self._end()
+        raise RefusedError(f"decoding takes longer than {seconds:.0f} s")
 
     def _started(self) -> Connection:
         """The way to the process; a fork of its owner needs another one."""

@@ -21,6 +21,7 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 
 from cinegan.data.header import Header, checked_geometry
+from cinegan.data.identity import is_placeholder, names_a_person, path_names_a_person
 from cinegan.data.refusal import OtherFileError, RefusedError, refusing
 
 LARGEST = 2**30  # bytes of an unpacked volume
@@ -35,6 +36,17 @@ ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 LABELS = re.compile(r"_(gt|seg|label|labels|mask)$", re.IGNORECASE)
 # What names the kind of image and not the patient: patient001_4d, A0S9V9_sa, 001_SA_CINE.
 KINDS = re.compile(r"((^|_)(4d|sax?|lax?|cine|image|img))+$", re.IGNORECASE)
+# What programs write into a header of their own accord: TE=1.2;Time=101112.000, FSL5.0, spm.
+OF_PROGRAMS = re.compile(
+    r"\w+=|(?<![^\W\d_])(FSL|SPM|ITK|AFNI|ANTs|MRtrix|FreeSurfer|nibabel|dcm2niix?|version|ver|"
+    r"time|phase|mb|dsr|realigned|resliced|normali[sz]ed|smoothed|converted|created|by|with)"
+    r"(?![^\W\d_])",
+    re.IGNORECASE,
+)
+DATE = re.compile(
+    r"(?<!\d)((18|19|20)\d\d([-./]?)(0[1-9]|1[0-2])\3(0[1-9]|[12]\d|3[01])|"
+    r"(0?[1-9]|[12]\d|3[01])[-./](0?[1-9]|1[0-2])[-./](18|19|20)\d\d)(?!\d)"
+)
 # What a header says beside geometry, time and values; with extensions, all that may identify.
 TEXTS = ("descrip", "aux_file", "intent_name", "db_name", "data_type")
 KEPT = """
@@ -49,11 +61,10 @@ _quiet.addHandler(logging.NullHandler())
 def patient_of(file: str) -> str:
     """The patient that a file's name tells; its folder or archive where it tells the kind alone."""
     path = PurePosixPath(file)
-    for name in (ENDING.sub("", path.name), *(parent.name for parent in path.parents)):
-        patient = KINDS.sub("", name.removesuffix(".zip"))
-        if patient:
-            return patient
-    return ""
+    names = (ENDING.sub("", path.name), *(parent.name for parent in path.parents))
+    patients = [KINDS.sub("", name.removesuffix(".zip")) for name in names]
+    telling = [patient for patient in patients if not is_placeholder(patient)]
+    return next(iter([*telling, *filter(None, patients)]), "")
 
 
 def read_headers(read: Callable[[int | None], bytes], file: str) -> list[Header]:
@@ -72,8 +83,10 @@ def read_headers(read: Callable[[int | None], bytes], file: str) -> list[Header]
 
     Raises
     ------
+    OtherFileError
+        If this is a label map or a volume of other axes than x, y, slice and phase.
     ValueError
-        If this is not a volume of four axes with a plausible geometry; the message says why.
+        If this is no whole header of a plausible geometry; the message says why.
     """
     if LABELS.search(ENDING.sub("", PurePosixPath(file).name)):
         raise OtherFileError("a label map, not an image")
@@ -90,11 +103,13 @@ def read_headers(read: Callable[[int | None], bytes], file: str) -> list[Header]
         (height, width),
     )
     step_ms = _step_ms(header)
-    patient, texts = patient_of(file), _texts(header, head)
+    patient, identifying = patient_of(file), _texts(header, head)
+    if path_names_a_person(patient):
+        identifying = ("the file's name", *identifying)
     return [
         Header(
             patient_id=patient,
-            identifying=texts,
+            identifying=identifying,
             study="",
             uid=f"{file}#{k * phases + t}",
             series_number=0,
@@ -209,10 +224,16 @@ def _rescale(header: Nifti1Header) -> tuple[float, float]:
 
 
 def _texts(header: Nifti1Header, head: bytes | bytearray) -> tuple[str, ...]:
-    """Names of the fields that say something beside geometry, time and values."""
-    fields = [field for field in TEXTS if bytes(header[field]).strip(b"\0 ")]
+    """Names of the fields that seem to hold a real person's data; extensions may hold anything."""
+    fields = [field for field in TEXTS if _identifies(bytes(header[field]).decode("latin-1"))]
     extended = head[HEADER_BYTES:VOXELS_AT].strip(b"\0")
     return (*fields, *(["extensions"] if extended else []))
+
+
+def _identifies(written: str) -> bool:
+    """Whether a header's text holds a name or a date, which may be one of birth."""
+    said = written.strip("\0 ")
+    return names_a_person(OF_PROGRAMS.sub(" ", said)) or DATE.search(said) is not None
 
 
 def _along_the_scanner(directions: np.ndarray) -> bool:

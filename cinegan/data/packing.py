@@ -34,7 +34,6 @@ from cinegan.data.deidentify import (
     refuse_other_kinds,
 )
 from cinegan.data.elements import seconds_of_day, text, whole_number
-from cinegan.data.identity import names_a_person
 from cinegan.data.refusal import OtherFileError, RefusedError
 from cinegan.errors import CineganError
 from cinegan.files import add_to_zip, atomic_file
@@ -218,14 +217,13 @@ def _nifti_looked_at(file: _File, key: bytes) -> _Image:
         raise RefusedError("neither its name nor its folder's tells whose image it is")
     patient = pseudonym(header.patient_id, key)
     study = pseudonymous_uid(header.uid, key)
-    named = ("the file's name",) if names_a_person(header.patient_id) else ()
     return _Image(
         file,
         patient=patient,
         member=f"study_{study[-6:]}/{patient}_4d.nii",
         study=study,
         acquired_s=None,
-        identifying=named + header.identifying,
+        identifying=header.identifying,
     )
 
 

@@ -39,7 +39,7 @@ class Record:
     left_out: dict[str, Counter[tuple[str, str]]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
-    resampled: dict[tuple[str, int], int] = field(default_factory=dict)
+    resampled: dict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
     patients_left_out: dict[str, str] = field(default_factory=dict)
     contours_read: int = 0
 
@@ -69,8 +69,7 @@ class Record:
         """What a patient's contact sheet has to say."""
         interpolated = [
             f"slice {number}: interpolated from {phases} phases"
-            for (name, number), phases in self.resampled.items()
-            if name == patient
+            for number, phases in self.resampled[patient].items()
         ]
         left_out = [
             f"left out: {images} image(s) of {what}: {why}"
@@ -112,13 +111,15 @@ class Record:
             "frames": int(sum(shape[0] * shape[-1] for shape in shapes.values())),
             "contours": placed,
             "contours_unplaced": self.contours_read - placed,
-            "slices_resampled_in_time": len(self.resampled),
+            "slices_resampled_in_time": sum(map(len, self.resampled.values())),
             "patients_turned": len(turned),
             "patients_resampled_in_plane": int(patients["resampled_in_plane"].sum()),
             "images_left_out": sum(item["images"] for item in left_out),
             "files_unreadable": len(self.unreadable),
             "clocks": index["clock"].value_counts().sort_index().to_dict(),
-            "resampled_in_time": [f"{patient}:{number}" for patient, number in self.resampled],
+            "resampled_in_time": [
+                f"{patient}:{number}" for patient, own in self.resampled.items() for number in own
+            ],
             "turned": turned.to_dict(),
             "kept": kept,
             "left_out": left_out,

@@ -19,35 +19,48 @@ import numpy as np
 SHARPNESS = -0.5  # Keys' a: third-order accurate
 
 
-def resize_frames(stack: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize the frames of (n, H, W, T) to (n, height, width, T) float32.
+def resize_frames(
+    stack: np.ndarray, height: int, width: int, steps: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Resize the frames of (n, H, W, T) to (n, height, width, T) float32, the middle in place.
 
-    Edges of the picture stay where they are: pixel k of n covers (k, k + 1) / n of its side.
+    Parameters
+    ----------
+    steps : tuple of float, optional
+        Old pixels from one new row, and from one new column, to the next. None: those at which
+        the picture's edges stay in place, too.
     """
-    n, _, columns, phases = stack.shape
-    rows = filter_matrix(stack.shape[1], height) @ stack.reshape(n, -1, columns * phases).astype(
-        np.float32
-    )  # (n, height, W * T)
-    both = filter_matrix(columns, width) @ rows.reshape(n * height, columns, phases)
+    n, rows, columns, phases = stack.shape
+    down, across = steps or (rows / height, columns / width)
+    flat = stack.reshape(n, rows, columns * phases).astype(np.float32)
+    tall = filter_matrix(rows, height, down) @ flat  # (n, height, W * T)
+    both = filter_matrix(columns, width, across) @ tall.reshape(n * height, columns, phases)
     return both.reshape(n, height, width, phases)
 
 
-def resize_points(points_px: np.ndarray, old: tuple[int, int], new: tuple[int, int]) -> np.ndarray:
+def resize_points(
+    points_px: np.ndarray,
+    old: tuple[int, int],
+    new: tuple[int, int],
+    steps: tuple[float, float] | None = None,
+) -> np.ndarray:
     """Move (k, 2) x, y with the picture, from (rows, columns) `old` to `new`.
 
     Pixel centres lie at whole numbers in both.
     """
-    scale = np.array([new[1] / old[1], new[0] / old[0]])
-    return (points_px + 0.5) * scale - 0.5
+    down, across = steps or (old[0] / new[0], old[1] / new[1])
+    middles = [(np.array(shape[::-1]) - 1) / 2 for shape in (old, new)]  # x, y
+    return (points_px - middles[0]) / (across, down) + middles[1]
 
 
 @lru_cache(maxsize=16)
-def filter_matrix(old: int, new: int) -> np.ndarray:
-    """Weights of `old` samples in each of `new` ones, (new, old) float32; each row sums to 1."""
-    step = old / new
-    width = max(step, 1.0)
-    centres = (np.arange(new) + 0.5) * step - 0.5
-    weights = _cubic((np.arange(old) - centres[:, None]) / width)
+def filter_matrix(old: int, new: int, step: float) -> np.ndarray:
+    """Weights of `old` samples in each of `new` ones, `step` apart, (new, old) float32.
+
+    Each row sums to 1.
+    """
+    centres = (np.arange(new) + 0.5) * step - 0.5 + (old - new * step) / 2
+    weights = _cubic((np.arange(old) - centres[:, None]) / max(step, 1.0))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
 

@@ -111,7 +111,7 @@ def _mean_and_harmonic(
     waves -= waves.mean(axis=1, keepdims=True)  # what stands still has none, to the last bit
     basis = np.vstack([np.ones(phases), waves]).astype(np.float32).T / phases  # (phases, 3)
     rows, columns = (
-        filter_matrix(side, max(2, round(side * mm / PIXEL_MM)))
+        _shrinking(side, max(2, round(side * mm / PIXEL_MM)))
         for side, mm in zip((height, width), spacing_mm, strict=True)
     )
     small = []
@@ -120,6 +120,10 @@ def _mean_and_harmonic(
         small.append(np.einsum("hwk,vw->khv", np.tensordot(rows, parts, 1), columns, optimize=True))
     mean, cosine, sine = np.stack(small, axis=1)
     return mean, cosine + 1j * sine
+
+
+def _shrinking(old: int, new: int) -> np.ndarray:
+    return filter_matrix(old, new, old / new)
 
 
 def _edges_and_beat(mean: np.ndarray, harmonic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -52,7 +52,7 @@ def test_the_order_is_that_of_the_documented_commands(tmp_path):
 
 
 def test_a_folder_that_is_none_or_empty_is_said_so(tmp_path):
-    for folder, why in ((tmp_path / "none", "not a folder"), (tmp_path, "no studies here")):
+    for folder, why in ((tmp_path / "none", "not a folder or file"), (tmp_path, "no studies here")):
         with pytest.raises(CineganError, match=why), open_containers(folder):
             pass
 
@@ -99,3 +99,13 @@ def test_an_archive_within_an_archive_stays_closed(tmp_path):
         assert found["outer.zip"].files() == ["inner.zip"]
     with zipfile.ZipFile(tmp_path / "outer.zip") as archive:
         assert archive.namelist() == ["inner.zip"]
+
+
+def test_a_single_archive_or_file_is_opened_alone(tmp_path):
+    fill(tmp_path, "a.zip", "b.zip", "x.nii.gz", "y.dcm")
+    with open_containers(tmp_path / "a.zip") as found:
+        assert {name: c.files() for name, c in found.items()} == {"a.zip": ["m/1", "m/2"]}
+        assert found["a.zip"].read("m/1") == b"one"
+    with open_containers(tmp_path / "x.nii.gz") as found:
+        assert {name: c.files() for name, c in found.items()} == {"": ["x.nii.gz"]}
+        assert found[""].read("x.nii.gz") == b"x.nii.gz"

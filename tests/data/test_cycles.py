@@ -137,6 +137,44 @@ def test_of_equally_full_repetitions_the_last_counts():
     assert len(doubles) == 40
 
 
+@pytest.mark.parametrize("phases", [(20, 20), (20, 12), (9, 20)])
+def test_repetitions_at_other_heart_rates_are_not_mixed(phases):
+    first, again = (
+        [
+            clocked(t, trigger_ms=delay + rr * t / 20, instance_number=20 * k + t)
+            for t in range(count)
+        ]
+        for k, (rr, delay, count) in enumerate([(800, 0, phases[0]), (760, 7, phases[1])])
+    )
+    ordered, doubles = in_time(shuffled(first + again))
+    better, worse = (again, first) if phases[1] >= phases[0] else (first, again)
+    assert ordered == better
+    assert sorted(map(id, doubles)) == sorted(map(id, worse))
+
+
+def test_repetitions_whose_numbers_begin_in_the_middle_of_a_cycle_are_not_mixed():
+    first, again = (
+        [clocked(t, trigger_ms=40.0 * t, instance_number=20 * k + (t - 4) % 20) for t in range(20)]
+        for k in range(2)
+    )
+    ordered, doubles = in_time(shuffled(first + again))
+    assert ordered == again
+    assert len(doubles) == 20
+
+
+@pytest.mark.parametrize("numbers", ["later half first", "backwards", "one was sent later"])
+def test_a_cycle_whose_numbers_are_in_another_order_is_one(numbers):
+    order = {
+        "later half first": lambda t: (t + 10) % 20,
+        "backwards": lambda t: -t,
+        "one was sent later": lambda t: 50 if t == 7 else t,
+    }[numbers]
+    frames = [clocked(t, trigger_ms=40.0 * t, instance_number=order(t)) for t in range(20)]
+    ordered, doubles = in_time(shuffled(frames))
+    assert phases_of(ordered) == list(range(20))
+    assert doubles == []
+
+
 def cine(lost=(), phases=25, interval=None, delay=0.0, rr=800.0, **changes):
     """A slice of which phases are lost."""
     times = {t: round(delay + rr * t / phases, 3) for t in range(phases) if t not in lost}
@@ -167,12 +205,18 @@ def test_lost_phases_leave_their_place_free(lost, known_by, delay):
     assert np.abs(made - whole).max() < (0.2 if len(lost) > 1 else 0.05) * np.ptp(whole)
 
 
-@pytest.mark.parametrize("lost", [(0,), (24,)])
-def test_at_another_heart_rate_the_stack_still_tells_what_was_lost(lost):
-    torn = cine(lost, rr=840.0)
+@pytest.mark.parametrize(("lost", "rr"), [((0,), 840.0), ((24,), 810.0)])
+def test_at_another_heart_rate_the_stack_still_tells_what_was_lost(lost, rr):
+    torn = cine(lost, rr=rr)
     line = timelines([cine(), cine(), torn], 20)[-1]
-    assert line.period == pytest.approx(840, abs=0.1)
+    assert line.period == pytest.approx(rr, abs=0.1)
     assert line.first == pytest.approx(0, abs=0.1)
+
+
+def test_fewer_phases_of_the_same_heartbeat_are_all_there():
+    slices = [cine(phases=30), cine(phases=28), cine(phases=30)]
+    assert [line.period for line in timelines(slices, 20)] == pytest.approx([800] * 3, abs=0.1)
+    assert all(line.even for line in timelines(slices, 20))
 
 
 def test_a_faster_heart_has_lost_nothing():
@@ -215,6 +259,61 @@ def test_a_gap_in_numbers_is_a_lost_phase():
     # Numbers that only tell the order.
     wild = [clocked(n, instance_number=n * n * n) for n in numbers]
     assert timeline(wild).times.tolist() == list(range(9))
+
+
+NUMBERINGS = {  # of slice s and phase t, of 5 slices of 20 phases
+    "slice by slice": lambda s, t: {"instance_number": 20 * s + t + 1},
+    "slice by slice, further on": lambda s, t: {"instance_number": 20 * s + t + 313},
+    "each slice anew": lambda s, t: {"instance_number": t + 1},
+    "phase by phase": lambda s, t: {"instance_number": 5 * t + s + 1},
+    "phase by phase, further on": lambda s, t: {"instance_number": 5 * t + s + 313},
+    "positions in time": lambda s, t: {"temporal_position": t + 1},
+    "positions in time from 0": lambda s, t: {"temporal_position": t},
+    "after the times": lambda s, t: {
+        "acquired_s": 43000 + 60 * s + 0.04 * t,
+        "instance_number": 20 * s + t + 1,
+    },
+}
+
+
+def numbered(numbering, torn, lost):
+    return [
+        CineSlice(
+            10.0 * s,
+            tuple(
+                clocked(t, **NUMBERINGS[numbering](s, t))
+                for t in range(20)
+                if s != torn or t not in lost
+            ),
+        )
+        for s in range(5)
+    ]
+
+
+@pytest.mark.parametrize("numbering", NUMBERINGS)
+@pytest.mark.parametrize("torn", [1, 2, 4])
+@pytest.mark.parametrize("lost", [(0,), (0, 1), (0, 9), (0, 19), (19,), (9,)])
+def test_numbers_tell_which_phase_was_lost(numbering, torn, lost):
+    line = timelines(numbered(numbering, torn, lost), 20)[torn]
+    step = line.period / 20
+    assert step == pytest.approx(40 if numbering == "after the times" else 1)
+    shown = [line.phase_at(time, 20) for time in line.times]
+    assert shown == [t for t in range(20) if t not in lost]
+
+
+def test_the_very_first_image_of_a_study_is_missed():
+    line = timelines(numbered("phase by phase", 0, (0,)), 20)[0]
+    assert (line.times[0], line.first) == (0, -1)
+
+
+def test_numbers_that_do_not_count_every_phase_are_not_asked():
+    # 30, 28, 29 and 30 phases, numbered without a gap.
+    slices, number = [], 1
+    for phases in (30, 28, 29, 30):
+        frames = (clocked(t, instance_number=number + t) for t in range(phases))
+        slices.append(CineSlice(0.0, tuple(frames)))
+        number += phases
+    assert [line.first for line in timelines(slices, 20)] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(

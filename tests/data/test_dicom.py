@@ -28,6 +28,7 @@ from pydicom.uid import (
 )
 
 from cinegan.data import dicom
+from cinegan.data.refusal import OtherFileError, RefusedError
 
 # pydicom warns of what it meets in files damaged on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -119,7 +120,7 @@ def test_what_may_be_absent_is_read_as_absent(element, attribute, value, absence
         ({"PixelSpacing": [1.0, 1.0, 1.0]}, "not two plausible lengths"),
         ({"PixelSpacing": 1.0}, "not two plausible lengths"),
         ({"NumberOfFrames": "20"}, "not a single frame"),
-        ({"SamplesPerPixel": 3}, "not grey images"),
+        ({"SamplesPerPixel": 3}, "not of a class of MR images, one grey value a pixel"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "not grey images"),
         ({"Rows": 4}, "4 x 16 pixels is no plausible frame"),
         ({"Columns": 6000}, "no plausible frame"),
@@ -484,6 +485,8 @@ NAMED = {"PatientName": "Mustermann^Erika", "InstitutionName": "St. Elsewhere"}
         ({"PatientBirthDate": "19640812"}, ("PatientName", "PatientBirthDate")),
         ({"OperatorsName": "Mustermann"}, ("PatientName", "OperatorsName")),
         ({"PatientID": "DOE_JOHN", "PatientName": None}, ("PatientID",)),
+        ({"PatientID": "Smith", "PatientName": None}, ("PatientID",)),
+        ({"PatientID": "HCMX", "PatientName": None}, ()),
         ({"PatientTelephoneNumbers": "1234"}, ("PatientName", "PatientTelephoneNumbers")),
     ],
 )
@@ -503,3 +506,120 @@ def test_damage_to_a_compressed_stream_ends_in_an_error_and_not_in_a_crash():
             crashed += "crashes" in str(error)
     assert crashed
     np.testing.assert_array_equal(dicom.read_pixels(whole)[0], beating(0, 20))
+
+
+KINDS = ["P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "VELOCITY", "MIXED"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_shows_no_magnitude_is_no_image_of_a_cine(kind):
+    for elements in (
+        {"ImageType": ["DERIVED", "PRIMARY", kind]},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "CARDIAC", kind, "ND"]},
+        {"ComplexImageComponent": kind},
+    ):
+        with pytest.raises(OtherFileError, match="a phase, real or imaginary image"):
+            read_header(encode(image(**elements)))
+        with pytest.raises(OtherFileError, match="a phase, real or imaginary image"):
+            headers(encode(enhanced(**elements)))
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"]},
+        {"ImageType": ["MIXED", "PRIMARY", "CINE"]},
+        {"ImageType": "P"},
+        {"ImageType": None},
+        {"ImageType": ""},
+        {"ComplexImageComponent": "MAGNITUDE"},
+    ],
+)
+def test_what_shows_magnitude_or_does_not_say_so_is_read(elements):
+    assert read_header(encode(image(**elements))).shape == (16, 16)
+
+
+@pytest.mark.parametrize("whole", ["MIXED", "MAGNITUDE", None])
+def test_of_a_file_that_holds_both_the_frames_of_magnitude_are_taken(whole):
+    ds = enhanced(slices=1, phases=6, ComplexImageComponent=whole)
+    for i, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        frame.MRImageFrameTypeSequence = [Dataset()]
+        told = frame.MRImageFrameTypeSequence[0]
+        told.FrameType = ["ORIGINAL", "PRIMARY", "CINE", "NONE"]
+        told.ComplexImageComponent = "PHASE" if i % 2 else "MAGNITUDE"
+    found, _ = headers(encode(ds))
+    assert [h.index for h in found] == [0, 2, 4]
+    np.testing.assert_array_equal(dicom.read_pixels(encode(ds), found[1])[2], beating(2, 6))
+
+
+OTHERS = {
+    "CT": ({"Modality": "CT", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "of another modality"),
+    "SR": (
+        {"Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11", "PixelSpacing": None},
+        "of another modality",
+    ),
+    "presentation state": ({"Modality": "PR", "Rows": None}, "of another modality"),
+    "screen": ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "not of a class of MR images"),
+    "colour": ({"SamplesPerPixel": 3}, "not of a class of MR images"),
+    "palette": ({"PhotometricInterpretation": "PALETTE COLOR"}, "not grey images"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_else_lies_in_an_export_is_another_file(kind):
+    elements, why = OTHERS[kind]
+    with pytest.raises(OtherFileError, match=why):
+        read_header(encode(image(**elements)))
+
+
+def test_a_file_that_does_not_say_what_it_is_passes_for_an_image():
+    assert read_header(encode(image(Modality=None))).shape == (16, 16)
+
+
+def test_what_is_called_dicom_and_is_none_is_damaged():
+    for file, kind in (("a/x.DCM", RefusedError), ("x.ima", RefusedError), ("x", OtherFileError)):
+        with pytest.raises(ValueError, match="not a DICOM file") as refused:
+            dicom.read_headers(lambda most: b"no DICOM"[:most], file)
+        assert type(refused.value) is kind
+
+
+@pytest.mark.parametrize("syntax", [None, ImplicitVRLittleEndian, "RLE"])
+@pytest.mark.parametrize("with_meta", [True, False])
+def test_a_file_without_preamble_is_read(syntax, with_meta):
+    ds = image(SpecificCharacterSet=None)
+    content = encode(ds)
+    if syntax == "RLE":
+        if not with_meta:
+            return  # nothing would say that it is compressed
+        content = compressed(content, syntax)
+    elif syntax is not None:
+        ds.file_meta.TransferSyntaxUID = syntax
+        content = encode(ds)
+    start = 132
+    if not with_meta:
+        start += 12 + int.from_bytes(content[140:144], "little")
+    assert content[start : start + 2] == (b"\x02\0" if with_meta else b"\x08\0")
+    bare = content[start:]
+    assert dicom.is_dicom(bare)
+    np.testing.assert_array_equal(read_pixels(bare), beating(0, 20))
+    assert read_header(bare).uid == ds.SOPInstanceUID
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x08\x00",
+        b"\x08\x00\x08\x00CS\xff\xff" + bytes(99),
+        b"\x08\x00\x08\x00XX\x08\x00" + bytes(99),
+        b"\x08\x00\x07\x7fCS\x08\x00" + bytes(99),
+        b"\x09\x00\x08\x00CS\x08\x00" + bytes(99),
+        b"\x08\x00\x08\x00CS\x07\x00" + bytes(99),
+    ],
+)
+def test_what_only_begins_like_a_data_set_is_refused(content):
+    assert not dicom.is_dicom(content)
+
+
+def test_rle_needs_no_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(dicom, "_decode", None)
+    np.testing.assert_array_equal(read_pixels(compressed(WHOLE, "RLE")), beating(0, 20))

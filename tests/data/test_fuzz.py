@@ -192,6 +192,19 @@ def test_two_thousand_damaged_dicom_files_end_in_a_value_or_a_reason(monkeypatch
     assert len(reasons) > 20
 
 
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(
+    kind=st.sampled_from(["plain", "implicit", "RLE"]),
+    start=st.sampled_from([132, 132 + 12 + int.from_bytes(WHOLE[140:144], "little")]),
+    mutate=st.sampled_from([truncated, flipped, overwritten]),
+    draw=st.randoms(use_true_random=True),
+)
+def test_damaged_files_without_preamble_end_in_a_value_or_a_reason(kind, start, mutate, draw):
+    content = mutate(FILES[kind][start:], draw)
+    for work in (read_all, deidentify):
+        outcome(partial(work, content))
+
+
 GOOD = encode(image(PatientID="good", SOPInstanceUID="1.2.9"))
 MEMBERS = series("MRN-4711", slices=1, phases=3, PatientName=f"{SECRET}^Erika")
 

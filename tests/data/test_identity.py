@@ -2,7 +2,12 @@
 
 import pytest
 
-from cinegan.data.identity import names_a_person
+from cinegan.data.identity import (
+    identity_names_a_person,
+    identity_of,
+    names_a_person,
+    path_names_a_person,
+)
 
 NAMES = [
     "DOE^JOHN", "Smith John", "smith john", "mustermann", "DOE_JOHN_01", "Müller^Jürgen^^Dr.",
@@ -27,3 +32,43 @@ def test_a_name_is_known_as_one(text):
 @pytest.mark.parametrize("text", PSEUDONYMS)
 def test_a_pseudonym_is_no_name(text):
     assert not names_a_person(text)
+
+
+@pytest.mark.parametrize("identity", ["Smith", "SMITH", "smith", "Wong", "DOE_JOHN", "DOE^JOHN"])
+def test_an_identity_of_letters_is_a_name_unless_it_is_a_short_code(identity):
+    assert identity_names_a_person(identity)
+
+
+@pytest.mark.parametrize("identity", ["", "HCM", "SCDX", "ANONYMOUS", "SCD0000101", "A1", "4711"])
+def test_a_code_or_a_placeholder_is_no_persons_identity(identity):
+    assert not identity_names_a_person(identity)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["Mustermann_Erika/IM1", "Geheim.zip/1.dcm", "a/Doe John/SAX/1", "p1/Mustermann^E.dcm",
+     "mustermann_erika_4d.nii.gz", "x/王小明/1"],
+)  # fmt: skip
+def test_a_path_with_a_name_in_it_is_known(path):
+    assert path_names_a_person(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["SCD_IMAGES_01.zip/SCD0000101/CINESAX_300/IM-0001-0025.dcm", "data/case0/cine/00_001.dcm",
+     "contours.zip/SCD_ManualContours/SC-HF-I-01/contours-manual/IRCCI-expert/"
+     "IM-0001-0048-icontour-manual.txt", "Localizers_1/1", "raw/patient001/patient001_4d.nii.gz",
+     "Cine Short Axis/4CH/IM_7", "P3EDFF4C7F7.zip/P3EDFF4C7F7/study_639640/series_1/IM-1.dcm"],
+)  # fmt: skip
+def test_what_studies_are_called_beside_patients_is_no_name(path):
+    assert not path_names_a_person(path)
+
+
+@pytest.mark.parametrize(
+    ("patient_id", "identity"),
+    [("SCD0000101", "SCD0000101"), ("ANON0001", "ANON0001"), ("Patient 7", "Patient 7"),
+     ("sub-00", "sub-00"), ("10", "10"), ("Smith", "Smith"), ("ANONYMOUS", "1.2.3"),
+     ("anon", "1.2.3"), ("Anon^Anon", "1.2.3"), ("", "1.2.3"), ("^", "1.2.3"), ("0000", "1.2.3")],
+)  # fmt: skip
+def test_the_study_tells_patients_apart_where_their_ids_do_not(patient_id, identity):
+    assert identity_of(patient_id, "1.2.3") == identity

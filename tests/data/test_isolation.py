@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,9 @@ def work(content):
             return np.ones(2**32, np.uint8)
         case b"hang":
             time.sleep(60)
+        case b"wait":
+            time.sleep(0.5)
+            return np.array([os.getppid()])
         case b"refuse":
             raise RefusedError("not this one")
         case b"name":
@@ -73,3 +77,9 @@ def test_it_is_quiet(isolated, capfd):
 def test_large_contents_go_there_and_back(isolated):
     content = bytes(range(256)) * 2**16
     assert isolated(content).tobytes() == content
+
+
+def test_two_threads_have_a_process_each_and_one_thread_has_one(isolated):
+    with ThreadPoolExecutor(2) as threads:
+        assert len({int(pid[0]) for pid in threads.map(isolated, [b"wait"] * 4)}) == 2
+    assert len({int(isolated(b"wait")[0]) for _ in range(2)}) == 1

@@ -10,6 +10,7 @@ import pytest
 from dicom_factory import SHORT_AXIS, beating, nifti
 
 from cinegan.data import nifti as reader
+from cinegan.data.refusal import OtherFileError
 
 
 class Peak:
@@ -133,6 +134,8 @@ def test_distances_are_read_in_their_unit(unit, scale):
         ("cohort/p7/cine.nii.gz", "p7"),
         ("p8.zip/4d.nii.gz", "p8"),
         ("4d.nii", ""),
+        ("p9/anonymous_4d.nii", "p9"),
+        ("anonymous_4d.nii", "anonymous"),
     ],
 )
 def test_the_patient_is_what_the_name_tells_beside_the_kind_of_image(file, patient):
@@ -229,7 +232,7 @@ def test_a_cleaned_file_is_the_same_volume_without_any_text():
     built = nibabel.Nifti1Image.from_bytes(nifti(**texts, scl_slope=2, scl_inter=1, toffset=5))
     built.header.extensions.append(nibabel.nifti1.Nifti1Extension(6, b"Mustermann in a comment"))
     named = built.to_bytes()
-    assert headers(named)[0].identifying == ("descrip", "aux_file", "db_name", "extensions")
+    assert headers(named)[0].identifying == ("descrip", "aux_file", "extensions")
     clean = reader.cleaned(gzip.compress(named))
     assert reader.cleaned(named + b"Mustermann") == clean == reader.cleaned(clean)
     for mark in (b"Mustermann", b"Erika", b"4711"):
@@ -242,3 +245,30 @@ def test_a_cleaned_file_is_the_same_volume_without_any_text():
         np.testing.assert_array_equal(ours.position_mm, theirs.position_mm)
     read = nibabel.Nifti1Image.from_bytes(clean)  # others read it too
     np.testing.assert_array_equal(read.affine, built.affine)
+
+
+@pytest.mark.parametrize("text", [
+    b"TE=1.2;Time=101112.000", b"TE=1.2;Time=101112.000;phase=1;mb=2", b"5.0.10", b"FSL5.0",
+    b"spm - 3D normalized", b"MRtrix version: 3.0.2", b"ITK 5.3", b"4D image", b"none",
+])  # fmt: skip
+def test_what_programs_write_is_no_persons_data(text):
+    assert headers(nifti(descrip=text))[0].identifying == ()
+
+
+@pytest.mark.parametrize("text", [
+    b"Mustermann", b"Doe^John", b"name=Doe John", b"TE=1.2;Doe John", b"born 1964-08-12",
+    b"19640812", b"12.8.1964", b"FSL5.0 Mustermann Erika",
+])  # fmt: skip
+def test_a_name_or_a_date_in_a_text_is_a_persons_data(text):
+    assert headers(nifti(aux_file=text))[0].identifying == ("aux_file",)
+
+
+def test_a_file_called_after_a_person_says_so():
+    for file in ("Mustermann_Erika_4d.nii.gz", "Mustermann_Erika/cine.nii", "lisa.nii"):
+        assert headers(nifti(), file)[0].identifying == ("the file's name",)
+
+
+def test_a_volume_of_other_axes_is_another_file():
+    content = volume(np.zeros((16, 16, 10), np.int16))
+    with pytest.raises(OtherFileError, match="not x, y, slice and phase"):
+        headers(content, "patient001_frame01.nii")

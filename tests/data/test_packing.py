@@ -27,6 +27,7 @@ from cinegan.data import nifti as nifti_reader
 from cinegan.data.containers import open_containers
 from cinegan.data.deidentify import pseudonym
 from cinegan.data.packing import Report, pack_folder
+from cinegan.data.refusal import OtherFileError
 from cinegan.errors import CineganError
 
 # pydicom warns of what it meets in files damaged on purpose.
@@ -419,3 +420,34 @@ def test_a_run_of_its_own_prints_the_report_and_no_name(incoming, tmp_path, capf
     assert done.returncode == 0
     for text in (*MARKS, "Erika"):
         assert text.lower() not in (done.stdout + done.stderr).lower()
+
+
+def test_patients_under_one_placeholder_are_told_apart_by_their_study(incoming, raw):
+    files = {
+        f"{i}.dcm": image(PatientID=name, StudyInstanceUID=f"1.2.{i}", SOPInstanceUID=f"1.2.9.{i}")
+        for i, name in enumerate(["ANONYMOUS", "ANONYMOUS", "anon", "", "0"])
+    }
+    _, packed = pack(incoming, raw, files)
+    archives = {name.split("/")[0].removesuffix(".zip") for name in packed}
+    assert archives == {pseudonym(f"1.2.{i}", KEY) for i in range(5)}
+    assert {read(content).PatientID for content in packed.values()} == archives
+
+
+def test_packed_images_still_say_that_they_show_a_phase(incoming, raw):
+    mixed = enhanced(slices=1, phases=4, ComplexImageComponent="MIXED")
+    for i, frame in enumerate(mixed.PerFrameFunctionalGroupsSequence):
+        frame.MRImageFrameTypeSequence = [Dataset()]
+        component = "PHASE" if i % 2 else "MAGNITUDE"
+        frame.MRImageFrameTypeSequence[0].ComplexImageComponent = component
+    files = {
+        "a": image(ImageType=["ORIGINAL", "PRIMARY", "PHASE MAP", "P"], SOPInstanceUID="1.2.1"),
+        "b": image(ComplexImageComponent="VELOCITY", SOPInstanceUID="1.2.2"),
+        "c": mixed,
+    }
+    found = []
+    for content in pack(incoming, raw, files)[1].values():
+        try:
+            found += [h.index for h in dicom.read_headers(lambda most, c=content: c[:most])]
+        except OtherFileError:
+            found.append("other")
+    assert sorted(map(str, found)) == ["0", "2", "other", "other"]

@@ -58,8 +58,8 @@ def record():
     filled.leave_out("A", [LeftOut("A.zip/LAX", "long-axis view", 20), LeftOut("x", "why", 3)])
     filled.leave_out("A", [LeftOut("A.zip/LAX", "long-axis view", 5)])
     filled.leave_out("C", [LeftOut("A.zip/LAX", "long-axis view", 2)])
-    filled.resampled["C", 2] = 6
-    filled.resampled["C", 10] = 6
+    filled.resampled["C"][2] = 6
+    filled.resampled["C"][10] = 6
     filled.cannot_read("b.dcm", "not whole")
     filled.cannot_read("a.dcm", "not whole")
     filled.cannot_use("E", "no short-axis cine")

@@ -67,7 +67,7 @@ def test_a_turned_view_is_resized_as_its_copy():
 
 @pytest.mark.parametrize(("old", "new"), [(64, 16), (16, 64), (30, 30), (50, 33)])
 def test_weights_sum_to_one_and_are_the_same_from_both_ends(old, new):
-    weights = filter_matrix(old, new)
+    weights = filter_matrix(old, new, old / new)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(weights, weights[::-1, ::-1], atol=1e-6)
 
@@ -93,3 +93,17 @@ def test_points_stay_on_what_they_mark(new, x, y):
     centre = [(columns * moved).sum() / moved.sum(), (rows * moved).sum() / moved.sum()]
     expected = resize_points(np.array([[x, y]]), (48, 40), new)[0]
     np.testing.assert_allclose(centre, expected, atol=0.03 * max(new) / 40)
+
+
+@pytest.mark.parametrize(("old", "new", "step"), [(40, 27, 1.5), (40, 26, 1.5), (30, 43, 0.7)])
+def test_a_step_of_ones_own_keeps_the_middle_in_place(old, new, step):
+    rows, columns = np.indices((old, old))
+    dot = np.exp(-((rows - old / 2 - 3) ** 2 + (columns - old / 2 + 5) ** 2) / 18)
+    made = resize_frames(dot[None, :, :, None], new, new, (step, step))[0, :, :, 0]
+    rows, columns = np.indices((new, new))
+    found = [(columns * made).sum() / made.sum(), (rows * made).sum() / made.sum()]
+    expected = resize_points(
+        np.array([[old / 2 - 5, old / 2 + 3]]), (old, old), (new, new), (step, step)
+    )
+    np.testing.assert_allclose(found, expected[0], atol=0.02)
+    assert expected[0][1] - expected[0][0] == pytest.approx(8 / step)

@@ -43,6 +43,13 @@ def folders(one):
     return [cine.frames[0].series_name.rpartition("/")[2] for cine in one.slices]
 
 
+def spread(positions, step_ms, phases=PHASES, **changes):
+    """A stack whose images follow each other in such steps."""
+    return [
+        frame(p, t, trigger_ms=step_ms * t, **changes) for p in positions for t in range(phases)
+    ]
+
+
 COVERED = "a fuller or later series covers this position"
 SAX = stack([0, 10, 20, 30])
 
@@ -253,6 +260,75 @@ def test_overlapping_slices_of_one_series_are_all_kept():
     assert reasons == {}
 
 
+@pytest.mark.parametrize("again", [[], [15], [0, 5, 10, 15, 20, 25]])
+def test_overlapping_slices_of_one_series_each_are_all_kept(again):
+    singles = [f for i in range(6) for f in stack([5 * i], number=10 + i, name=f"S{10 + i}")]
+    later = [f for p in again for f in stack([p], number=30 + p, name=f"S{30 + p}")]
+    one, _ = best(singles + later)
+    assert positions(one) == [0, 5, 10, 15, 20, 25]
+    expected = [f"S{30 + 5 * i}" if 5 * i in again else f"S{10 + i}" for i in range(6)]
+    assert folders(one) == expected
+
+
+@pytest.mark.parametrize("positions_of_perfusion", [[40, 60, 80], [5, 25, 45], [40], [0, 10]])
+@pytest.mark.parametrize("each", [True, False])
+def test_perfusion_of_the_same_orientation_fills_in_nothing(positions_of_perfusion, each):
+    cine = [f for i in range(4) for f in stack([10 * i], number=10 + i * each, name="CINE")]
+    perfusion = [
+        f
+        for i, p in enumerate(positions_of_perfusion)
+        for f in spread([p], 800.0, 40, number=20 + i * each, name="PERF", acquired_s=43000.0)
+    ]
+    (one,), reasons = found(cine + perfusion)
+    assert positions(one) == [0, 10, 20, 30]
+    assert set(folders(one)) == {"CINE"}
+    assert reasons == {("PERF", "spans 31 s"): 40 * len(positions_of_perfusion)}
+
+
+def test_images_of_many_heartbeats_are_no_cine():
+    stacks, reasons = found(spread([0, 10, 20], 800.0, 40, name="PERF"))
+    assert stacks == []
+    assert reasons == {("PERF", "spans 31 s"): 120}
+    # The moment of the day may lie seconds apart in a segmented cine.
+    slow = [
+        frame(p, t, trigger_ms=None, acquired_s=43000.0 + 60 * p + t)
+        for p in (0, 10, 20)
+        for t in range(PHASES)
+    ]
+    assert len(found(slow)[0]) == 1
+
+
+@pytest.mark.parametrize("phases", [8, 40])
+def test_a_slice_of_far_fewer_or_more_phases_fills_in_nothing(phases):
+    cine = spread([0, 10, 20, 30], 40.0, 20)
+    (one,), reasons = found(cine + spread([40], 20.0, phases, number=7, name="OTHER"))
+    assert positions(one) == [0, 10, 20, 30]
+    assert reasons == {("OTHER", f"{phases} phases where the stack has 20"): phases}
+    (one,), reasons = found(cine + spread([40], 40.0, 18, number=7, name="LIKE"))
+    assert positions(one) == [0, 10, 20, 30, 40]
+
+
+@pytest.mark.parametrize(("phases", "kept"), [(9, 20), (14, 20), (18, 18)])
+def test_an_aborted_slice_does_not_take_the_place_of_a_complete_one(phases, kept):
+    singles = [
+        f for i in range(5) for f in spread([10 * i], 40.0, 20, number=10 + i, acquired_s=100.0)
+    ]
+    again = spread([20], 40.0, phases, number=30, name="AGAIN_30", acquired_s=200.0)
+    (one,), _ = found(singles + again)
+    assert [c.count for c in one.slices] == [20, 20, kept, 20, 20]
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (32, 32)])
+@pytest.mark.parametrize(("phases", "kept"), [(12, 20), (18, 18)])
+def test_an_aborted_stack_does_not_take_the_place_of_a_complete_one(shape, phases, kept):
+    whole = spread([0, 10, 20], 40.0, 20, acquired_s=100.0)
+    again = spread([0, 10, 20], 40.0, phases, number=400, name="B", acquired_s=200.0, shape=shape)
+    first, second = found(whole[1:] + again)[0]  # whole but for one image
+    assert first.slices[-1].count == kept
+    why = "has fewer phases than" if kept == 20 else "has fewer slices with all phases than"
+    assert second.why_not(first).startswith(why)
+
+
 def test_a_stack_acquired_again_stands_beside_the_first_and_is_better():
     again = stack([0, 10, 20, 30], number=301, name="CINESAX_301")
     stacks, reasons = found(SAX + again)
@@ -300,6 +376,41 @@ def test_two_studies_of_one_patient_are_never_merged():
     assert sorted(len(s.slices) for s in stacks) == [4, 4]
     assert all(len({f.header.study for f in s.frames}) == 1 for s in stacks)
     assert reasons == {}
+
+
+def test_a_study_for_each_slice_or_image_is_an_anonymisers_mistake():
+    for every in (PHASES, 1):
+        careless = [
+            replace(f, header=replace(f.header, study=f"1.2.{i // every}"))
+            for i, f in enumerate(SAX)
+        ]
+        (one,), reasons = found(careless)
+        assert positions(one) == [0, 10, 20, 30]
+        assert reasons == {}
+
+
+def test_a_few_slices_of_two_studies_are_no_stack():
+    stacks, reasons = found(stack([0, 10]) + stack([20, 30], study="1.3"))
+    assert stacks == []
+    assert reasons == {("CINESAX_300", "2 parallel cine slice(s), fewer than 3"): 4 * PHASES}
+
+
+def test_an_orientation_that_drifts_from_slice_to_slice_makes_one_stack():
+    row, column = np.array(SHORT_AXIS, dtype=float).reshape(2, 3)
+    normal = np.cross(row, column)
+    frames = []
+    for i in range(9):
+        angle = np.radians(0.8 * i)
+        turned = np.cos(angle) * row + np.sin(angle) * normal
+        frames += stack([10 * i], orientation=(*turned, *column))
+    random.Random(4).shuffle(frames)
+    frames = [replace(f, file=f"P1/CINESAX_300/{i}.dcm") for i, f in enumerate(frames)]
+    (one,), reasons = found(frames)
+    assert len(one.slices) == 9
+    assert reasons == {}
+    # A gap in the drift parts them.
+    apart = [f for f in frames if f.header.instance_number // 100 not in (4, 5)]
+    assert sorted(len(s.slices) for s in found(apart)[0]) == [3, 4]
 
 
 def test_other_matrices_and_spacings_stand_beside_the_stack():
