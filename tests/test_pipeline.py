@@ -81,6 +81,7 @@ FLOOR_2 = (
     "cinegan/sampling.py",
     "cinegan/comparison.py",
     "cinegan/conversion.py",
+    "cinegan/stack_reading.py",
     "cinegan/contact_sheet.py",
 )
 

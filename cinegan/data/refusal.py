@@ -27,3 +27,8 @@ def refusing(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise RefusedError(f"{what} ({type(error).__name__})") from None
+
+
+def told(error: Exception, named: bool) -> str:
+    """What is wrong with a file, without its text or name where these may name a patient."""
+    return "damaged" if named and not isinstance(error, RefusedError) else str(error)
