@@ -239,8 +239,7 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
 
 def architectures() -> list[str]:
     """Names of the files in cinegan/models that hold an architecture."""
-    files = Path(__file__).with_name("models").glob("[!_]*.py")
-    return sorted(path.stem for path in files if path.stem != "layers")
+    return sorted(path.stem for path in Path(__file__).with_name("models").glob("[!_]*.py"))
 
 
 def _blocks(values: Any, key: str) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import lazy_loader
 from pydantic import Field
 
+from cinegan.models import layers
 from cinegan.params import Fraction, Strict
 
 # Loaded at first use (as our layers are): params.yaml is checked against this file without waiting
@@ -69,8 +70,6 @@ def generator(options: Network, size: int, phases: int) -> Any:
 
 def discriminator(options: Network, size: int, phases: int) -> Any:
     """Cycles (n, size, size, phases) to logits (n, 1), float32; positive means real."""
-    from cinegan.models import layers
-
     cycles = keras.Input((size, size, phases), name="cycles")
     x = cycles
     for i, filters in enumerate(options.discriminator):
@@ -84,8 +83,6 @@ def discriminator(options: Network, size: int, phases: int) -> Any:
 
 
 def _deconvolution(filters: int, stride: int, name: str) -> Any:
-    from cinegan.models import layers
-
     # At stride 1 the image is hardly larger than the kernel: the same function by its transform.
     kind = layers.FourierConv2DTranspose if stride == 1 else keras.layers.Conv2DTranspose
     return kind(filters, KERNEL, stride, "same", use_bias=False, name=name)

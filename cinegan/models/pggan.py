@@ -11,19 +11,21 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-import keras
-from keras import ops
+import lazy_loader
 from pydantic import Field
 
+from cinegan.models import layers
 from cinegan.params import Strict
+
+# Loaded at first use (as our layers are): params.yaml is checked against this file without waiting
+# for a backend.
+keras: Any = lazy_loader.load("keras")
 
 # The minibatch's standard deviation makes a logit depend on the cycles beside it.
 INDEPENDENT_LOGITS = False
 
 FIRST_SIDE = 4
-GAIN = math.sqrt(2.0)  # He et al. 2015
 LEAK = 0.2
-EPSILON = 1e-8
 
 
 class Network(Strict):
@@ -68,10 +70,10 @@ def generator(options: Network, size: int, phases: int, fading: bool = False) ->
         Whether the last block is being faded in: layer "fade" then holds its share, 0 to 1.
     """
     latents = keras.Input((options.latent,), name="latent")
-    x = PixelNormalization(name="norm_latent")(latents)
+    x = layers.PixelNormalization(name="norm_latent")(latents)
     first = FIRST_SIDE * FIRST_SIDE * options.width(FIRST_SIDE)
     # The paper's smaller gain at this layer: sqrt(2) / 4.
-    x = EqualizedDense(first, gain=GAIN / 4, name="4_dense")(x)
+    x = layers.EqualizedDense(first, gain=math.sqrt(2) / 4, name="4_dense")(x)
     x = keras.layers.Reshape((FIRST_SIDE, FIRST_SIDE, options.width(FIRST_SIDE)))(x)
     x = _normalised(x, "4_dense")
     x = _normalised(_convolution(options.width(FIRST_SIDE), "4_conv")(x), "4_conv")
@@ -86,7 +88,7 @@ def generator(options: Network, size: int, phases: int, fading: bool = False) ->
     if fading:
         half = _to_phases(phases, size // 2)(before)  # (n, size / 2, size / 2, phases)
         half = keras.layers.UpSampling2D(2, dtype="float32", name="up_faded")(half)
-        cycles = FadeIn(name="fade", dtype="float32")([half, cycles])
+        cycles = layers.FadeIn(name="fade", dtype="float32")([half, cycles])
     cycles = keras.layers.Activation("linear", dtype="float32", name="cycles")(cycles)
     return keras.Model(latents, cycles, name="generator")
 
@@ -108,12 +110,12 @@ def discriminator(options: Network, size: int, phases: int, fading: bool = False
         x = keras.layers.AveragePooling2D(2, name=f"{side}_down")(x)  # (n, side / 2, ...)
         if fading and side == size:
             half = keras.layers.AveragePooling2D(2, name="down_faded")(cycles)
-            x = FadeIn(name="fade")([_from_phases(half, options, size // 2), x])
-    x = MinibatchDeviation(options.group, name="deviation")(x)  # (n, 4, 4, width(4) + 1)
+            x = layers.FadeIn(name="fade")([_from_phases(half, options, size // 2), x])
+    x = layers.MinibatchDeviation(options.group, name="deviation")(x)  # (n, 4, 4, width(4) + 1)
     x = _leaky(_convolution(options.width(FIRST_SIDE), "4_conv")(x), "4_conv")
     x = keras.layers.Flatten()(x)  # (n, 16 * width(4))
-    x = _leaky(EqualizedDense(options.width(FIRST_SIDE), name="4_dense")(x), "4_dense")
-    logits = EqualizedDense(1, gain=1.0, dtype="float32", name="logit")(x)
+    x = _leaky(layers.EqualizedDense(options.width(FIRST_SIDE), name="4_dense")(x), "4_dense")
+    logits = layers.EqualizedDense(1, gain=1.0, dtype="float32", name="logit")(x)
     return keras.Model(cycles, logits, name="discriminator")
 
 
@@ -123,17 +125,17 @@ def _sides(size: int) -> list[int]:
 
 
 def _convolution(filters: int, name: str) -> Any:
-    return EqualizedConv2D(filters, 3, padding="same", name=name)
+    return layers.EqualizedConv2D(filters, 3, padding="same", name=name)
 
 
 def _to_phases(phases: int, side: int) -> Any:
     # float32: what both networks see of a cycle is not rounded to 8 bits.
-    return EqualizedConv2D(phases, 1, gain=1.0, dtype="float32", name=f"{side}_to_phases")
+    return layers.EqualizedConv2D(phases, 1, gain=1.0, dtype="float32", name=f"{side}_to_phases")
 
 
 def _from_phases(cycles: Any, options: Network, side: int) -> Any:
     name = f"{side}_from_phases"
-    return _leaky(EqualizedConv2D(options.width(side), 1, name=name)(cycles), name)
+    return _leaky(layers.EqualizedConv2D(options.width(side), 1, name=name)(cycles), name)
 
 
 def _leaky(x: Any, name: str) -> Any:
@@ -141,101 +143,4 @@ def _leaky(x: Any, name: str) -> Any:
 
 
 def _normalised(x: Any, name: str) -> Any:
-    return PixelNormalization(name=f"{name}_norm")(_leaky(x, name))
-
-
-class EqualizedConv2D(keras.layers.Conv2D):
-    """Conv2D whose weights are standard normal and scaled by gain / sqrt(fan-in) as it runs.
-
-    All weights then have one dynamic range, and so one effective learning rate (section 4.1).
-    """
-
-    def __init__(self, filters: int, kernel_size: int, gain: float = GAIN, **options: Any) -> None:
-        super().__init__(filters, kernel_size, kernel_initializer=_standard_normal(), **options)
-        self.gain = gain
-
-    @property
-    def kernel(self) -> Any:
-        """The scaled weights, (k, k, channels, filters)."""
-        return super().kernel * _equalizer(super().kernel.shape, self.gain)
-
-
-class EqualizedDense(keras.layers.Dense):
-    """Dense whose weights are standard normal and scaled by gain / sqrt(fan-in) as it runs."""
-
-    def __init__(self, units: int, gain: float = GAIN, **options: Any) -> None:
-        super().__init__(units, kernel_initializer=_standard_normal(), **options)
-        self.gain = gain
-
-    @property
-    def kernel(self) -> Any:
-        """The scaled weights, (channels, units)."""
-        return super().kernel * _equalizer(super().kernel.shape, self.gain)
-
-
-def _standard_normal() -> Any:
-    return keras.initializers.RandomNormal(stddev=1.0)
-
-
-def _equalizer(shape: tuple[int, ...], gain: float) -> float:
-    return gain / math.sqrt(math.prod(shape[:-1]))
-
-
-class PixelNormalization(keras.layers.Layer):
-    """Scale each pixel's channels to a mean square of 1 (section 4.2); in float32 inside."""
-
-    def call(self, inputs: Any) -> Any:
-        """Any shape, channels last, to the same shape."""
-        x = ops.cast(inputs, "float32")
-        power = ops.mean(ops.square(x), axis=-1, keepdims=True)
-        return ops.cast(x * ops.rsqrt(power + EPSILON), inputs.dtype)
-
-
-class MinibatchDeviation(keras.layers.Layer):
-    """Append, as a channel, how much the cycles of a group differ (section 3); in float32 inside.
-
-    Groups are neighbouring cycles of the batch, so that a batch split over devices at multiples of
-    the group has the same groups.
-    """
-
-    def __init__(self, group: int, **options: Any) -> None:
-        super().__init__(**options)
-        self.group = group
-
-    def call(self, inputs: Any) -> Any:
-        """(n, h, w, channels) to (n, h, w, channels + 1); a group of 1 has no deviation."""
-        height, width, channels = inputs.shape[1:]
-        x = ops.cast(inputs, "float32")
-        x = ops.reshape(x, (-1, self.group, height, width, channels))  # (groups, group, h, w, c)
-        variance = ops.mean(ops.square(x - ops.mean(x, axis=1, keepdims=True)), axis=1)
-        deviation = ops.mean(ops.sqrt(variance + EPSILON), axis=(1, 2, 3))  # (groups,)
-        each = ops.reshape(ops.repeat(deviation, self.group), (-1, 1, 1, 1))  # (n, 1, 1, 1)
-        each = ops.cast(each, inputs.dtype) * ops.ones_like(inputs[..., :1])  # (n, h, w, 1)
-        return ops.concatenate([inputs, each], axis=-1)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
-        """One channel more."""
-        return (*input_shape[:-1], int(input_shape[-1] or 0) + 1)
-
-
-class FadeIn(keras.layers.Layer):
-    """Blend of what the smaller network makes and what the new block makes (figure 2).
-
-    Attributes
-    ----------
-    share : keras.Variable
-        Of the new block: 0 is the smaller network, 1 the larger. Kept with the weights, so that a
-        network saved in the middle of a fade is the one that was trained.
-    """
-
-    def build(self, _: Any) -> None:
-        """Make the share, a scalar that no optimizer moves."""
-        self.share = self.add_weight(
-            (), initializer="zeros", trainable=False, dtype="float32", name="share"
-        )
-
-    def call(self, inputs: list[Any]) -> Any:
-        """[old, new], of one shape, to the same shape."""
-        old, new = inputs
-        share = ops.cast(self.share, new.dtype)
-        return old + (new - old) * share
+    return layers.PixelNormalization(name=f"{name}_norm")(_leaky(x, name))

@@ -28,7 +28,7 @@ def checkpoint_folder(checkout: Path, name: str, record: dict[str, Any]) -> Path
     code = [
         *sorted((package / "training").glob("*.py")),
         package / "models" / f"{record['architecture']}.py",
-        package / "models" / "layers.py",
+        *sorted((package / "models" / "layers").glob("*.py")),
         package / "data" / "intensity.py",
         package / "sampling.py",
         package / "figures.py",
