@@ -12,11 +12,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from cinegan.models.layers.stored import StoredAsIs
+
 GAIN = math.sqrt(2.0)  # He et al. 2015
 EPSILON = 1e-8
 
 
-class EqualizedConv2D(keras.layers.Conv2D):
+class EqualizedConv2D(StoredAsIs, keras.layers.Conv2D):
     """Conv2D whose weights are standard normal and scaled by gain / sqrt(fan-in) as it runs.
 
     All weights then have one dynamic range, and so one effective learning rate (section 4.1).
@@ -32,7 +34,7 @@ class EqualizedConv2D(keras.layers.Conv2D):
         return super().kernel * _equalizer(super().kernel.shape, self.gain)
 
 
-class EqualizedDense(keras.layers.Dense):
+class EqualizedDense(StoredAsIs, keras.layers.Dense):
     """Dense whose weights are standard normal and scaled by gain / sqrt(fan-in) as it runs."""
 
     def __init__(self, units: int, gain: float = GAIN, **options: Any) -> None:

@@ -39,6 +39,24 @@ def test_equalized_weights_learn_at_one_rate_whatever_the_fan_in():
     np.testing.assert_allclose(gradient[:, 0], [3.0, 4.0, 5.0, 6.0], rtol=1e-6)  # 2 / sqrt(4) = 1
 
 
+def test_files_keep_equalized_weights_as_stored(tmp_path):
+    saved, loaded = (
+        keras.Sequential(
+            [
+                keras.Input((4, 4, 3)),
+                EqualizedConv2D(2, 3),
+                keras.layers.Flatten(),
+                EqualizedDense(5),
+            ]
+        )
+        for _ in range(2)
+    )
+    saved.save_weights(tmp_path / "equalized.weights.h5")
+    loaded.load_weights(tmp_path / "equalized.weights.h5")
+    for a, b in zip(saved.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_pixel_normalization_by_hand():
     made = np.asarray(PixelNormalization()(np.float32([[3.0, 4.0], [0.0, 0.0]])))
     np.testing.assert_allclose(made, [[3 / np.sqrt(12.5), 4 / np.sqrt(12.5)], [0, 0]], rtol=1e-5)
