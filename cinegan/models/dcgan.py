@@ -30,13 +30,25 @@ Filters = list[Annotated[int, Field(ge=1, le=8192)]]
 
 
 class Network(Strict):
-    """Options of both networks."""
+    """Options of both networks.
+
+    Attributes
+    ----------
+    generator_dropout : float
+        Share of the generator's activations dropped in training (Isola et al. 2017, "Image-to-Image
+        Translation with Conditional Adversarial Networks"); the original drops none.
+    spectral_normalization : bool
+        Whether the discriminator's weights are normalized (Miyato et al. 2018); the original's
+        are not.
+    """
 
     latent: Annotated[int, Field(ge=1, le=8192)]
     generator: Annotated[Filters, Field(min_length=2)]
     discriminator: Annotated[Filters, Field(min_length=1)]
     leak: Fraction
     dropout: Fraction
+    generator_dropout: Fraction
+    spectral_normalization: bool
 
     def check_size(self, size: int) -> None:
         """Refuse a size that the filters do not reach."""
@@ -57,12 +69,12 @@ def generator(options: Network, size: int, phases: int) -> Any:
     first, *rest = options.generator
     latents = keras.Input((options.latent,), name="latent")
     x = keras.layers.Dense(FIRST_SIDE * FIRST_SIDE * first, use_bias=False, name="dense")(latents)
-    x = _normalised(x, options.leak, "norm_0")
+    x = _activated(x, options, 0)
     x = keras.layers.Reshape((FIRST_SIDE, FIRST_SIDE, first))(x)  # (n, 8, 8, first)
     for i, filters in enumerate(rest, start=1):
         stride = 1 if i == 1 else 2
         x = _deconvolution(filters, stride, f"deconv_{i}")(x)  # (n, 8 * 2**(i-1), same, filters)
-        x = _normalised(x, options.leak, f"norm_{i}")
+        x = _activated(x, options, i)
     x = _deconvolution(phases, 2, "to_phases")(x)  # (n, size, size, phases)
     cycles = keras.layers.Activation("tanh", dtype="float32", name="cycles")(x)
     return keras.Model(latents, cycles, name="generator")
@@ -73,12 +85,11 @@ def discriminator(options: Network, size: int, phases: int) -> Any:
     cycles = keras.Input((size, size, phases), name="cycles")
     x = cycles
     for i, filters in enumerate(options.discriminator):
-        # Many channels on a small image: the same convolution is faster as a matrix product.
-        convolution = layers.PatchConv2D if filters >= 512 else keras.layers.Conv2D
-        x = convolution(filters, KERNEL, 2, "same", name=f"conv_{i}")(x)
+        x = _convolution(options, filters, f"conv_{i}")(x)  # (n, size / 2**(i+1), same, filters)
         x = layers.LeakyDropout(options.leak, options.dropout, name=f"dropout_{i}")(x)
     x = keras.layers.Flatten()(x)  # (n, (size / 2**blocks)**2 * filters)
-    logits = keras.layers.Dense(1, dtype="float32", name="logit")(x)
+    dense = layers.SpectralDense if options.spectral_normalization else keras.layers.Dense
+    logits = dense(1, dtype="float32", name="logit")(x)
     return keras.Model(cycles, logits, name="discriminator")
 
 
@@ -88,5 +99,18 @@ def _deconvolution(filters: int, stride: int, name: str) -> Any:
     return kind(filters, KERNEL, stride, "same", use_bias=False, name=name)
 
 
-def _normalised(x: Any, leak: float, name: str) -> Any:
-    return keras.layers.LeakyReLU(leak)(keras.layers.BatchNormalization(name=name)(x))
+def _activated(x: Any, options: Network, i: int) -> Any:
+    x = keras.layers.BatchNormalization(name=f"norm_{i}")(x)
+    if options.generator_dropout:
+        return layers.LeakyDropout(options.leak, options.generator_dropout, name=f"dropout_{i}")(x)
+    return keras.layers.LeakyReLU(options.leak)(x)
+
+
+def _convolution(options: Network, filters: int, name: str) -> Any:
+    # Many channels on a small image: the same convolution is faster as a matrix product.
+    as_product = filters >= 512
+    if options.spectral_normalization:
+        kind = layers.SpectralPatchConv2D if as_product else layers.SpectralConv2D
+    else:
+        kind = layers.PatchConv2D if as_product else keras.layers.Conv2D
+    return kind(filters, KERNEL, 2, "same", name=name)

@@ -17,7 +17,13 @@ BUDGET = Budget(total_kimg=0.04, snapshot_kimg=0.016)
 @pytest.fixture
 def model():
     network = dcgan.Network(
-        latent=8, generator=[16, 8], discriminator=[8, 16], leak=0.3, dropout=0.3
+        latent=8,
+        generator=[16, 8],
+        discriminator=[8, 16],
+        leak=0.3,
+        dropout=0.3,
+        generator_dropout=0.0,
+        spectral_normalization=False,
     )
     training = Training(
         batch=4, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, ema_decay=0.9, precision="bfloat16"

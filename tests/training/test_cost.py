@@ -41,6 +41,8 @@ def test_the_original_dcgan64_takes_what_its_layers_say():
         discriminator=[64, 128, 256, 512],
         leak=0.3,
         dropout=0.3,
+        generator_dropout=0.0,
+        spectral_normalization=False,
     )
     pair = dcgan.generator(network, 64, 20), dcgan.discriminator(network, 64, 20)
     million = [round(cost.flops_per_image(one) / 2e6) for one in pair]

@@ -15,5 +15,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "MinibatchDeviation",
             "PixelNormalization",
         ],
+        "spectral": ["SpectralConv2D", "SpectralDense", "SpectralPatchConv2D"],
     },
 )

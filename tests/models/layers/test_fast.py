@@ -42,6 +42,34 @@ def test_fast_convolutions_equal_those_of_keras(fast, plain, options, side, chan
         np.testing.assert_allclose(a, b, atol=2e-5 * float(tf.reduce_max(tf.abs(b))))
 
 
+@pytest.mark.parametrize("activation", [tf.identity, tf.tanh], ids=["linear", "tanh"])
+def test_patch_convolutions_have_second_derivatives_of_keras(activation):
+    """As penalties on the discriminator's slope need them: through two layers, compiled."""
+    x = tf.constant(np.random.default_rng(0).normal(size=(3, 16, 16, 6)), tf.float32)
+
+    @tf.function
+    def gradients(layers):
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = x
+                for layer in layers:
+                    y = activation(layer(y))
+                total = tf.reduce_sum(y**2)
+            penalty = tf.reduce_sum(inner.gradient(total, x) ** 2)
+        return outer.gradient(penalty, [v.value for k in layers for v in k.trainable_variables])
+
+    pairs = [[k(f, 5, 2, "same") for f in (8, 7)] for k in (PatchConv2D, keras.layers.Conv2D)]
+    for fast, plain, shape in zip(*pairs, [(3, 16, 16, 6), (3, 8, 8, 8)], strict=True):
+        fast.build(shape)
+        plain.build(shape)
+        plain.set_weights(fast.get_weights())
+    ours, theirs = (gradients(layers) for layers in pairs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert float(tf.norm(b)) > 0
+        np.testing.assert_allclose(a, b, atol=1e-5 * float(tf.reduce_max(tf.abs(b))))
+
+
 def test_leaky_dropout_is_leaky_relu_at_rest():
     x = np.linspace(-2, 2, 9, dtype="float32")
     np.testing.assert_allclose(LeakyDropout(0.3, 0.5)(x), np.where(x > 0, x, 0.3 * x), rtol=1e-6)
