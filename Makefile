@@ -36,7 +36,7 @@ ui: $(ready)  ## open the MLflow UI on loopback
 bench: $(ready)  ## set up the peers and print the speed figures of the README
 	@test -x .venv-bench/bin/python || python3 -m venv .venv-bench
 	@.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet -r requirements/bench.txt
-	@$(venv)/python -m benchmarks dcgan64
+	@$(venv)/python -m benchmarks training
 
 lock: $(ready)  ## choose new versions within pyproject.toml's bounds
 	@$(venv)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --extra dev pyproject.toml --output-file requirements/lock.txt

@@ -1,32 +1,43 @@
-"""`python -m benchmarks NAME [--json]`."""
+"""`python -m benchmarks NAME [--only WORKLOAD] [--json]`."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import json
-from pathlib import Path
+from typing import Any
 
 from cinegan.errors import run_command
 
-HELPERS = {"__init__", "__main__", "served", "peer_dcgan64"}
+BENCHMARKS = ("conversion", "heart", "phantom", "training")
 
 
 def main(_: object) -> None:
     """Run one benchmark and print its table, or its JSON."""
-    names = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in HELPERS)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=names, help="what to measure")
+    parser.add_argument("name", choices=BENCHMARKS, help="what to measure")
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object and nothing else"
     )
+    parser.add_argument("--only", metavar="WORKLOAD", help="of training: nothing but this one")
     arguments = parser.parse_args()
-    result = importlib.import_module(f"benchmarks.{arguments.name}").measure()
+    if arguments.only and arguments.name != "training":
+        parser.error(f"{arguments.name} is one workload")
+    options = {"only": arguments.only} if arguments.only else {}
+    result = importlib.import_module(f"benchmarks.{arguments.name}").measure(**options)
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:
-        for key, value in result.items():
-            print(f"{key}: {value}")
+        _print(result)
+
+
+def _print(result: dict[str, Any], indent: str = "") -> None:
+    for key, value in result.items():
+        if isinstance(value, dict):
+            print(f"{indent}{key}:")
+            _print(value, indent + "  ")
+        else:
+            print(f"{indent}{key}: {value}")
 
 
 if __name__ == "__main__":

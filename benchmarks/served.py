@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -58,18 +54,6 @@ class Served:
             reason = self._process.stderr.read().strip().splitlines()[-1:]
             raise CineganError(f"{self._process.args!r}: ended: {' '.join(reason)}")
         return line
-
-
-def serve(work: Callable[[], object], amount: float) -> None:
-    """Answer every line of standard input with `amount` per second of the median of four works."""
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        times = []
-        for _ in range(4):
-            start = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - start)
-        print(f"{amount / statistics.median(times):.3f}", flush=True)
 
 
 def in_turn(programs: dict[str, Served], rounds: int) -> dict[str, list[float]]:
