@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -17,9 +17,12 @@ from cinegan.errors import CineganError
 PARAMS_FILE = Path("params.yaml")
 
 FOLDERS = {"frame": "data/cycles", "ventricles": "data/ventricles"}
+FRESH = "models/fresh"  # in the place of a trained model: start from fresh weights
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Strict(BaseModel):
@@ -83,22 +86,74 @@ class Crop(Strict):
     override: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]
 
 
+class NetworkOptions(Strict):
+    """Options of a pair of networks; each architecture's file says which.
+
+    Attributes
+    ----------
+    independent_logits : bool
+        Whether the discriminator judges each cycle by itself, without statistics of the batch.
+    grows : bool
+        Whether the pair begins at a small size, and is made for one size at a time.
+    """
+
+    independent_logits: ClassVar[bool] = True
+    grows: ClassVar[bool] = False
+
+    def check_size(self, size: int) -> None:
+        """Refuse, with a ValueError, a size that the networks cannot have."""
+
+    def check_batch(self, batch: int) -> None:
+        """Refuse, with a ValueError, a batch that the networks cannot work on."""
+
+    def sizes(self, size: int) -> list[int]:
+        """Sizes that the pair goes through, pixels per side."""
+        return [size]
+
+
+BatchSize = Annotated[int, Field(ge=2, le=4096)]
+
+
 class Training(Strict):
     """How a pair of networks is trained."""
 
-    batch: Annotated[int, Field(ge=2, le=4096)]
+    batch: BatchSize | Annotated[list[BatchSize], Field(min_length=1)]
     learning_rate: Positive
     beta_1: Fraction
     beta_2: Fraction
+    epsilon: Positive
     ema_decay: Fraction
     precision: Literal["bfloat16", "float32"]
+    deterministic: bool
+    loss: Literal["bce", "wasserstein"]
+    label_smoothing: Annotated[float, Field(ge=0, le=0.5)]
+    label_flips: Annotated[float, Field(ge=0, le=0.5)]
+    input_noise: NotNegative
+    input_noise_kimg: Positive
+    gradient_penalty: NotNegative
+    drift: NotNegative
+    r1: NotNegative
+    r1_every: Annotated[int, Field(ge=1, le=1024)]
+    augment: list[Literal["brightness", "contrast", "translation", "scale", "cutout"]]
+    augment_strength: Share
+    augment_target: Share | None
+    augment_kimg: Positive
+    mirror: bool
+
+    @model_validator(mode="after")
+    def _labels_belong_to_cross_entropy(self) -> Training:
+        if self.loss != "bce" and (self.label_smoothing or self.label_flips):
+            raise ValueError("label_smoothing and label_flips go with loss bce only")
+        return self
 
 
 class Budget(Strict):
-    """How long a model trains."""
+    """How long a model trains; a pair that grows also says for how long at each size."""
 
     total_kimg: Positive
     snapshot_kimg: Positive
+    fade_kimg: Positive | None = None
+    stable_kimg: Positive | None = None
 
 
 class Budgets(Strict):
@@ -117,9 +172,15 @@ class Model(Strict):
     input: Literal["frame", "ventricles"]
     folder: str
     size: Annotated[int, Field(ge=16, le=512)]
+    start_from: Annotated[str, Field(pattern=r"^models/[a-z][a-z0-9_]*$")]
     network: Any
     training: Training
     budgets: Budgets
+
+    @property
+    def sizes(self) -> list[int]:
+        """Sizes that the model goes through, pixels per side."""
+        return self.network.sizes(self.size)
 
     @field_validator("architecture")
     @classmethod
@@ -139,8 +200,39 @@ class Model(Strict):
 
     @model_validator(mode="after")
     def _check_network(self) -> Model:
-        if isinstance(self.network, Strict):
-            self.network.check_size(self.size)  # type: ignore[attr-defined]
+        if not isinstance(self.network, NetworkOptions):
+            return self  # not of its architecture's form, which is told elsewhere
+        self.network.check_size(self.size)
+        batch = self.training.batch
+        for one in batch if isinstance(batch, list) else [batch]:
+            self.network.check_batch(one)
+        return self
+
+    @model_validator(mode="after")
+    def _check_growth(self) -> Model:
+        if not isinstance(self.network, NetworkOptions):
+            return self
+        batch, sizes = self.training.batch, self.sizes
+        named = {name: getattr(self.budgets, name) for name in Budgets.model_fields}
+        if not self.network.grows:
+            if isinstance(batch, list):
+                raise ValueError("training.batch must be one number: the networks do not grow")
+            for name, budget in named.items():
+                if budget.fade_kimg or budget.stable_kimg:
+                    raise ValueError(
+                        f"budgets.{name}: no fade_kimg or stable_kimg: the networks do not grow"
+                    )
+            return self
+        if not isinstance(batch, list) or len(batch) != len(sizes):
+            raise ValueError(
+                f"training.batch must be a list of {len(sizes)} numbers, one for each size from "
+                f"{sizes[0]} to {sizes[-1]}"
+            )
+        for name, budget in named.items():
+            if budget.fade_kimg is None or budget.stable_kimg is None:
+                raise ValueError(
+                    f"budgets.{name}: fade_kimg and stable_kimg are needed: the networks grow"
+                )
         return self
 
 
@@ -169,6 +261,7 @@ class Params(Strict):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
     budget: Literal["smoke", "laptop", "reference", "full"]
     threads: Annotated[int, Field(ge=1, le=1024)]
+    devices: Literal["one", "all", "workers"]
     data: Data
     crop: Crop
     models: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Model]

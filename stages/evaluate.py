@@ -27,15 +27,16 @@ def main(arguments: Sequence[str]) -> None:
     name = params.model_name(arguments)
     model = params.model_named(name)
     samples = np.load(Path("data/samples") / name / "cycles.npy")
+    size = samples.shape[1]  # of a pair that grows, what its budget reached
     cohort = Cohort(Path(model.folder))
-    splits = {split: cohort.split(split, model.size) for split in ("train", "test")}
+    splits = {split: cohort.split(split, size) for split in ("train", "test")}
     real = {split: cycles for split, (cycles, _) in splits.items()}
     patients = {split: owners for split, (_, owners) in splits.items()}
 
     extractor = params.evaluate.extractor
     features = standardised_features(samples, real, extractor=extractor)
     report = frechet_report(features, patients, seed=params.seed, extractor=extractor)
-    report = {"input": model.input, "size": model.size, **report}
+    report = {"input": model.input, "size": size, **report}
 
     metrics, plots = Path("metrics/models") / f"{name}.json", Path("metrics/plots") / name
     write_json(metrics, report)

@@ -18,16 +18,17 @@ def main(arguments: Sequence[str]) -> None:
     name = params.model_name(arguments)
     model = params.model_named(name)
     budget = getattr(model.budgets, params.budget)
-    cycles, patients = Cohort(Path(model.folder)).split("train", model.size)
+    cohort = Cohort(Path(model.folder))
     with tracking.new_run(f"{name} {params.budget}") as run:
         train(
-            cycles,
-            patients,
+            lambda size: cohort.split("train", size)[0],
+            cohort.patient_of_each("train"),
             name=name,
             model=model,
             budget=budget,
             seed=params.seed,
             threads=params.threads,
+            devices=params.devices,
             folder=Path("models") / name,
             curves=Path("metrics/plots") / name / "training.csv",
             run=run,

@@ -196,14 +196,22 @@ class Cohort:
         patients : (n,) str
             The patient of each cycle.
         """
-        chosen = self.index[self.index["split"] == name]
-        patients = list(dict.fromkeys(chosen["patient"]))
-        if not patients:
+        patients = self.patient_of_each(name)
+        stacks = [self.grey(patient, size) for patient in dict.fromkeys(patients)]
+        return np.concatenate(stacks), patients
+
+    def patient_of_each(self, name: str) -> np.ndarray:
+        """The patient of each cycle of a split, (n,) str.
+
+        Raises
+        ------
+        CineganError
+            If no patient is in the split.
+        """
+        patients = self.index.loc[self.index["split"] == name, "patient"].to_numpy(dtype=str)
+        if not len(patients):
             raise CineganError(f"{self.folder}: no patients in split {name!r}")
-        return (
-            np.concatenate([self.grey(patient, size) for patient in patients]),
-            chosen["patient"].to_numpy(dtype=str),
-        )
+        return patients
 
 
 def _squared(stack: np.ndarray, spacing_mm: tuple[float, float], black: float) -> np.ndarray:

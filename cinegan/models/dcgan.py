@@ -14,22 +14,20 @@ import lazy_loader
 from pydantic import Field
 
 from cinegan.models import layers
-from cinegan.params import Fraction, Strict
+from cinegan.params import Fraction, NetworkOptions
 
 # Loaded at first use (as our layers are): params.yaml is checked against this file without waiting
 # for a backend.
 keras: Any = lazy_loader.load("keras")
 
-# No batch statistics in the discriminator: a logit depends on its own cycle alone.
-INDEPENDENT_LOGITS = True
-
 FIRST_SIDE = 8
 KERNEL = 5
+MANY = 256  # channels from which kernels' gradients are faster as products of patches
 
 Filters = list[Annotated[int, Field(ge=1, le=8192)]]
 
 
-class Network(Strict):
+class Network(NetworkOptions):
     """Options of both networks.
 
     Attributes
@@ -73,9 +71,9 @@ def generator(options: Network, size: int, phases: int) -> Any:
     x = keras.layers.Reshape((FIRST_SIDE, FIRST_SIDE, first))(x)  # (n, 8, 8, first)
     for i, filters in enumerate(rest, start=1):
         stride = 1 if i == 1 else 2
-        x = _deconvolution(filters, stride, f"deconv_{i}")(x)  # (n, 8 * 2**(i-1), same, filters)
+        x = _deconvolution(x, filters, stride, f"deconv_{i}")  # (n, 8 * 2**(i-1), same, filters)
         x = _activated(x, options, i)
-    x = _deconvolution(phases, 2, "to_phases")(x)  # (n, size, size, phases)
+    x = _deconvolution(x, phases, 2, "to_phases")  # (n, size, size, phases)
     cycles = keras.layers.Activation("tanh", dtype="float32", name="cycles")(x)
     return keras.Model(latents, cycles, name="generator")
 
@@ -93,10 +91,14 @@ def discriminator(options: Network, size: int, phases: int) -> Any:
     return keras.Model(cycles, logits, name="discriminator")
 
 
-def _deconvolution(filters: int, stride: int, name: str) -> Any:
-    # At stride 1 the image is hardly larger than the kernel: the same function by its transform.
-    kind = layers.FourierConv2DTranspose if stride == 1 else keras.layers.Conv2DTranspose
-    return kind(filters, KERNEL, stride, "same", use_bias=False, name=name)
+def _deconvolution(x: Any, filters: int, stride: int, name: str) -> Any:
+    if stride == 1:  # the image is hardly larger than the kernel: the same by its transform
+        kind = layers.FourierConv2DTranspose
+    elif x.shape[-1] >= MANY:
+        kind = layers.PatchConv2DTranspose
+    else:
+        kind = keras.layers.Conv2DTranspose
+    return kind(filters, KERNEL, stride, "same", use_bias=False, name=name)(x)
 
 
 def _activated(x: Any, options: Network, i: int) -> Any:
@@ -107,10 +109,8 @@ def _activated(x: Any, options: Network, i: int) -> Any:
 
 
 def _convolution(options: Network, filters: int, name: str) -> Any:
-    # Many channels on a small image: the same convolution is faster as a matrix product.
-    as_product = filters >= 512
     if options.spectral_normalization:
-        kind = layers.SpectralPatchConv2D if as_product else layers.SpectralConv2D
+        kind = layers.SpectralPatchConv2D if filters >= MANY else layers.SpectralConv2D
     else:
-        kind = layers.PatchConv2D if as_product else keras.layers.Conv2D
+        kind = layers.PatchConv2D if filters >= MANY else keras.layers.Conv2D
     return kind(filters, KERNEL, 2, "same", name=name)

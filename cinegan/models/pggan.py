@@ -9,26 +9,23 @@ pass by name from one resolution to the next.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import lazy_loader
 from pydantic import Field
 
 from cinegan.models import layers
-from cinegan.params import Strict
+from cinegan.params import NetworkOptions
 
 # Loaded at first use (as our layers are): params.yaml is checked against this file without waiting
 # for a backend.
 keras: Any = lazy_loader.load("keras")
 
-# The minibatch's standard deviation makes a logit depend on the cycles beside it.
-INDEPENDENT_LOGITS = False
-
 FIRST_SIDE = 4
 LEAK = 0.2
 
 
-class Network(Strict):
+class Network(NetworkOptions):
     """Options of both networks.
 
     Attributes
@@ -43,6 +40,10 @@ class Network(Strict):
         Cycles over which the minibatch's standard deviation is taken; it divides the batch.
     """
 
+    # The minibatch's standard deviation makes a logit depend on the cycles beside it.
+    independent_logits: ClassVar[bool] = False
+    grows: ClassVar[bool] = True
+
     latent: Annotated[int, Field(ge=1, le=8192)]
     filters: Annotated[int, Field(ge=1, le=65536)]
     most_filters: Annotated[int, Field(ge=1, le=8192)]
@@ -55,6 +56,15 @@ class Network(Strict):
                 f"size {size} does not fit: a progressive GAN doubles from {FIRST_SIDE} pixels, so "
                 "it is a power of two"
             )
+
+    def check_batch(self, batch: int) -> None:
+        """Refuse a batch that is not made of whole groups."""
+        if batch % self.group:
+            raise ValueError(f"a batch of {batch} is not made of whole groups of {self.group}")
+
+    def sizes(self, size: int) -> list[int]:
+        """Every power of two from the first on."""
+        return [FIRST_SIDE, *_sides(size)]
 
     def width(self, side: int) -> int:
         """Filters of the block at a side, in pixels."""

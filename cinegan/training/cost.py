@@ -7,23 +7,45 @@ from typing import Any
 
 import numpy as np
 
+from cinegan.params import Training
+from cinegan.training.networks import at_level, build_discriminator, build_generator
+from cinegan.training.schedule import Schedule
+
 GB = 1e9
-# A training step is about three forward passes of the generator and six of the discriminator.
-GENERATOR_PASSES, DISCRIMINATOR_PASSES = 3, 6
-# Share of the machine's matrix-product rate that a training step reaches.
-REACHED = 0.8
+# Share of the machine's matrix-product rate that a training step reaches, about.
+REACHED = 0.6
 
 
-def training_cost(generator: Any, discriminator: Any, images: int, batch: int) -> str:
+def training_cost(schedule: Schedule, record: dict[str, Any]) -> str:
     """One line: how long a training will take and how much memory."""
-    flops = GENERATOR_PASSES * flops_per_image(generator)
-    flops += DISCRIMINATOR_PASSES * flops_per_image(discriminator)
-    seconds = images * flops / (REACHED * _matrix_rate(generator.compute_dtype))
-    memory = _memory_bytes(generator, discriminator, batch)
-    return (
-        f"about {_duration(seconds)} and {memory / GB:.1f} GB of memory "
-        f"({flops / 1e9:.1f} GFLOP an image and step)"
-    )
+    training = Training.model_validate(record["training"])
+    generator_passes, discriminator_passes = passes(training)
+    flops, memory = 0.0, 0.0
+    for level in schedule.levels:
+        here = at_level(record, level)
+        generator, discriminator = build_generator(here), build_discriminator(here)
+        each = generator_passes * flops_per_image(generator)
+        each += discriminator_passes * flops_per_image(discriminator)
+        flops += level.steps * level.batch * each
+        memory = max(memory, _memory_bytes(generator, discriminator, level.batch))
+    seconds = flops / (REACHED * _matrix_rate(training.precision))
+    return f"about {_duration(seconds)} and {memory / GB:.1f} GB of memory on a CPU"
+
+
+def passes(training: Training) -> tuple[float, float]:
+    """Forward passes of the generator and of the discriminator that a step amounts to, per image.
+
+    A pass back is two forward passes: by the weights and by the input. The generator runs forward
+    and back once; the discriminator on real and on fake cycles, and one pass back serves both
+    networks. A gradient penalty adds a forward pass, its gradient by the input (one), and the pass
+    back through both (four). R1 adds all but the forward pass, every so many steps.
+    """
+    discriminator = 6.0
+    if training.gradient_penalty:
+        discriminator += 6.0
+    if training.r1:
+        discriminator += 5.0 / training.r1_every
+    return 3.0, discriminator
 
 
 def flops_per_image(network: Any) -> float:
@@ -45,7 +67,7 @@ def flops_per_image(network: Any) -> float:
 def _memory_bytes(generator: Any, discriminator: Any, batch: int) -> float:
     """Weights with gradients, two moments and an average, activations, and the libraries."""
     weights = 4.0 * (5 * generator.count_params() + 4 * discriminator.count_params())
-    bytes_each = 2 if generator.compute_dtype == "bfloat16" else 4
+    bytes_each = 4
     outputs = sum(
         int(np.prod(layer.output.shape[1:])) * passes
         for network, passes in ((generator, 1), (discriminator, 2))

@@ -7,42 +7,45 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from tqdm import tqdm
 
 from cinegan import figures
 from cinegan.errors import CineganError
 from cinegan.files import atomic_file, atomic_folder, sha256
 from cinegan.models import WEIGHTS
-from cinegan.params import Budget, Model
+from cinegan.params import FRESH, Budget, Model
 from cinegan.sampling import draw_cycles
 from cinegan.tracking import WEIGHTS_TAG, Run
-from cinegan.training.checkpoint import checkpoint_folder, load_state, save_state
+from cinegan.training import devices as spread
+from cinegan.training.checkpoint import Checkpoints
 from cinegan.training.cost import training_cost
 from cinegan.training.networks import (
+    at_level,
     build_discriminator,
     build_generator,
-    has_independent_logits,
+    load_pair,
     save_networks,
     settle_statistics,
 )
 from cinegan.training.runtime import configure, set_seed
-from cinegan.training.schedule import Schedule
-from cinegan.training.step import METRICS, TrainingStep
+from cinegan.training.schedule import Level, Schedule
+from cinegan.training.step import AVERAGED, METRICS, Pair, TrainingStep
 from cinegan.workspace import main_checkout
 
-CHECKPOINT_EVERY_S = 60.0
 SNAPSHOT_CYCLES = 8
+
+CyclesAt = Callable[[int], np.ndarray]  # size to (n, size, size, phases) uint8
 
 
 def train(
-    cycles: np.ndarray,
+    cycles_at: CyclesAt,
     patients: np.ndarray,
     *,
     name: str,
@@ -50,6 +53,7 @@ def train(
     budget: Budget,
     seed: int,
     threads: int,
+    devices: str,
     folder: Path,
     curves: Path,
     run: Run,
@@ -61,53 +65,209 @@ def train(
 
     Parameters
     ----------
-    cycles : (n, size, size, phases) uint8
-        Real cycles of the train patients.
+    cycles_at : callable
+        Size to the real cycles of the train patients, (n, size, size, phases) uint8.
     patients : (n,) str
         The patient of each.
+    devices : str
+        "one", "all" or "workers", as `devices.strategy_of` has it.
     folder, curves : Path
         Where the networks and the curves (CSV) go.
 
     Raises
     ------
     CineganError
-        If there are too few cycles, if a loss is not finite, or on SIGINT and SIGTERM, once the
-        state is saved.
+        If there are too few cycles, if the batch does not divide over the devices, if the weights
+        to start from do not fit, if a loss is not finite, or on SIGINT and SIGTERM, once the state
+        is saved.
     """
-    if len(cycles) < 2:
-        raise CineganError(f"{name}: {len(cycles)} train cycle(s); at least 2 are needed")
-    record = _record(cycles, patients, model, budget, seed, threads)
-    schedule = Schedule(model.training.batch, budget.total_kimg, budget.snapshot_kimg)
-    step = _prepare(cycles, record, model, seed, threads)
-    print(
-        f"{name}: {schedule.steps} steps of {schedule.batch} ({schedule.kimg(schedule.steps):g} "
-        "kimg), "
-        + training_cost(
-            step.generator, step.discriminator, schedule.steps * schedule.batch, schedule.batch
-        ),
-        flush=True,
-    )
-    run.params({"model": name, **record})
-    work = checkpoint_folder(main_checkout(), name, record)
-    work.mkdir(parents=True, exist_ok=True)
-    # Another worker may be at the same recipe: it waits, and then trains for itself.
-    with FileLock(f"{work}.lock"):
-        history = _train(step, schedule, work, seed, name, run)
-        settle_statistics(step.average, seed)
-        with atomic_folder(folder) as partial:
-            save_networks(partial, record, step.average, step.discriminator)
-            shutil.copytree(work / "snapshots", partial / "snapshots")
-            digest = sha256(partial / WEIGHTS)
-        # A finished state would make the next run look reproducible untrained.
-        shutil.rmtree(work)
-        Path(f"{work}.lock").unlink()
+    if len(patients) < 2:
+        raise CineganError(f"{name}: {len(patients)} train cycle(s); at least 2 are needed")
+    cycles_at = lru_cache(maxsize=2)(cycles_at)
+    configure(threads, deterministic=model.training.deterministic)
+    strategy = spread.strategy_of(devices)
+    with strategy.scope():
+        record = _record(cycles_at(model.size), patients, model, budget, seed, threads, devices)
+        start = None
+        if model.start_from != FRESH:
+            start = load_pair(Path(model.start_from), record)
+            record["start_sha256"] = sha256(Path(model.start_from) / WEIGHTS)
+        schedule = Schedule.of(model, budget, start.size if start else None)
+        for level in schedule.levels:
+            spread.check_batch(name, level.batch, model.network.check_batch)
+        print(f"{name}: {_plan(schedule, record)}", flush=True)
+        run.params({"model": name, **record})
+        states = Checkpoints(main_checkout(), name, record)
+        # Another worker may be at the same recipe: it waits, and then trains for itself.
+        with states.lock() if spread.is_chief() else nullcontext():
+            training = _Training(name, model, schedule, record, cycles_at, states, run)
+            training.begin(start)
+            training.go_on()
+            if not spread.is_chief():
+                return
+            settle_statistics(training.step.pair.average, seed)
+            with atomic_folder(folder) as partial:
+                pair = training.step.pair
+                save_networks(partial, training.record, pair.average, pair.discriminator)
+                shutil.copytree(states.snapshots, partial / "snapshots")
+                digest = sha256(partial / WEIGHTS)
+            # A finished state would make the next run look reproducible untrained.
+            states.delete()
     with atomic_file(curves) as partial:
-        pd.DataFrame(history, columns=["kimg", *METRICS]).to_csv(
-            partial, index=False, float_format="%.6g", lineterminator="\n"
-        )
+        table = pd.DataFrame(training.history, columns=["kimg", "size", *METRICS])
+        table = table.astype({"size": int})
+        table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     run.tags({WEIGHTS_TAG: digest})
     run.artifact(folder, "model")
     run.artifact(curves, "model")
+
+
+def prepare(
+    level: Level, model: Model, record: dict[str, Any], cycles_at: CyclesAt
+) -> TrainingStep:
+    """Build a level's networks in the training's precision, their average in float32.
+
+    Their fresh weights are a function of the seed and the level.
+    """
+    training, threads = model.training, record["threads"]
+    configure(threads, training.precision, training.deterministic)
+    set_seed((record["seed"] * 2048 + 2 * level.size + level.fading) % 2**32)
+    generator, discriminator = build_generator(record), build_discriminator(record)
+    configure(threads)
+    pair = Pair(generator, discriminator, build_generator(record))
+    for network in pair[:2]:
+        spread.synchronise(network)
+    sizes = (level.size, level.size // 2) if level.fading else (level.size,)
+    return TrainingStep(
+        pair,
+        tuple(cycles_at(size) for size in sizes),
+        training,
+        level,
+        record["seed"],
+        independent_logits=model.network.independent_logits,
+    )
+
+
+class _Training:
+    """A training under way: the present step, the curves so far, and what is saved of them."""
+
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        schedule: Schedule,
+        record: dict[str, Any],
+        cycles_at: CyclesAt,
+        states: Checkpoints,
+        run: Run,
+    ) -> None:
+        self.name, self.model, self.schedule, self.whole = name, model, schedule, record
+        self.cycles_at, self.states, self.run = cycles_at, states, run
+        self.history: list[list[float]] = []  # the curves' points, (kimg, size, *METRICS) each
+        self.since: list[np.ndarray] = []  # metrics of the steps since the last of them
+        self.step: TrainingStep
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What rebuilds the networks as they are."""
+        return at_level(self.whole, self.step.level)
+
+    def begin(self, start: Any) -> None:
+        """Take up the last state that was saved; without one, start."""
+        state = self.states.load() if spread.is_chief() else None
+        level = int(spread.from_chief(np.int64(state["level"] if state else -1)))
+        self.step = self._prepare(self.schedule.levels[max(level, 0)])
+        if level < 0:
+            if start is not None:
+                self.step.start_from(start.generator, start.discriminator)
+            return
+        blank = {key: np.zeros_like(value) for key, value in self.step.state().items()}
+        saved = state or blank
+        self.step.restore({key: spread.from_chief(saved[key]) for key in blank})
+        if state:
+            self.history, self.since = state["history"].tolist(), list(state["since"])
+        print(f"{self.name}: goes on from step {self.step.done} of {self.schedule.steps}")
+
+    def go_on(self) -> None:
+        """Run all steps that are left."""
+        schedule, first = self.schedule, self.step.done
+        shown = schedule.shown(first)
+        started = time.monotonic()
+        with (
+            _stop_signals() as stopped,
+            tqdm(
+                total=schedule.shown(schedule.steps),
+                initial=shown,
+                desc=self.name,
+                unit="img",
+                unit_scale=True,
+                mininterval=1,
+            ) as bar,
+        ):
+            for number in range(first + 1, schedule.steps + 1):
+                if self.step.done == self.step.level.end:
+                    self._grow(schedule.level_after(self.step.done))
+                    bar.set_postfix_str(f"{self.step.level.size}x{self.step.level.size}")
+                metrics, stop = self.step(schedule.is_curve_point(number), stopped())
+                self.since.append(metrics)
+                if not np.isfinite(metrics).all():
+                    raise CineganError(self._diverged(number))
+                bar.update(self.step.level.batch)
+                if schedule.is_curve_point(number):
+                    seconds = time.monotonic() - started
+                    self._add_point(number, (schedule.shown(number) - shown) / seconds)
+                if spread.is_chief():
+                    if schedule.is_snapshot(number):
+                        kimg = schedule.kimg(number)
+                        self.run.picture(self._snapshot(kimg), "samples", kimg)
+                    if stop or (self.states.due() and number < schedule.steps):
+                        self._save()
+                if stop:
+                    raise CineganError(
+                        f"{self.name}: interrupted after step {number} of {schedule.steps}; its "
+                        "state is saved, the same command goes on from there"
+                    )
+
+    def _prepare(self, level: Level) -> TrainingStep:
+        return prepare(level, self.model, at_level(self.whole, level), self.cycles_at)
+
+    def _grow(self, level: Level) -> None:
+        """Go on with the networks of the next level; what both have keeps its weights."""
+        previous, self.step = self.step, self._prepare(level)
+        self.step.take_over(previous)
+
+    def _add_point(self, number: int, rate: float) -> None:
+        kimg = self.schedule.kimg(number)
+        point = [*np.mean(self.since, axis=0)[: len(AVERAGED)], *self.since[-1][len(AVERAGED) :]]
+        self.since = []
+        self.history.append([kimg, self.step.level.size, *map(float, point)])
+        named = dict(zip(METRICS, map(float, point), strict=True))
+        self.run.metrics(named | {"images_per_s": rate, "size": self.step.level.size}, kimg)
+
+    def _save(self) -> None:
+        self.states.save(
+            {
+                **self.step.state(),
+                "level": np.int64(self.schedule.levels.index(self.step.level)),
+                "history": np.array(self.history),
+                "since": np.array(self.since),
+            }
+        )
+
+    def _snapshot(self, kimg: float) -> np.ndarray:
+        """Draw the same few latents as they look now; keep and return the picture."""
+        average, seed = self.step.pair.average, self.whole["seed"]
+        settle_statistics(average, seed)
+        cycles = draw_cycles(average, SNAPSHOT_CYCLES, seed, progress=False)
+        grid = figures.magnify(figures.phase_grid(cycles), cycles.shape[1])
+        figures.write_png(self.states.snapshots / f"{kimg:09.3f}.png", grid)
+        return grid
+
+    def _diverged(self, number: int) -> str:
+        return (
+            f"{self.name}: a loss is not finite at step {number}; lower the learning rate or "
+            f"train in float32 ({self.states.last_good()})"
+        )
 
 
 def _record(
@@ -117,113 +277,31 @@ def _record(
     budget: Budget,
     seed: int,
     threads: int,
+    devices: str,
 ) -> dict[str, Any]:
     """Everything that the result depends on, and what rebuilds the networks."""
     return {
         **model.model_dump(exclude={"budgets", "folder"}),
+        **budget.model_dump(exclude_none=True),
         "phases": cycles.shape[-1],
-        "total_kimg": budget.total_kimg,
-        "snapshot_kimg": budget.snapshot_kimg,
         "seed": seed,
         "threads": threads,
+        "devices": devices,
         "train_cycles": len(cycles),
         "train_patients": len(set(patients)),
         "train_sha256": hashlib.sha256(np.ascontiguousarray(cycles).tobytes()).hexdigest(),
     }
 
 
-def _prepare(
-    cycles: np.ndarray, record: dict[str, Any], model: Model, seed: int, threads: int
-) -> TrainingStep:
-    """Build the networks in the training's precision, their average in float32."""
-    configure(threads, model.training.precision)
-    set_seed(seed)
-    generator, discriminator = build_generator(record), build_discriminator(record)
-    configure(threads)
-    average = build_generator(record)
-    return TrainingStep(
-        generator,
-        discriminator,
-        average,
-        cycles,
-        model.training,
-        seed,
-        independent_logits=has_independent_logits(record),
-    )
-
-
-def _train(
-    step: TrainingStep, schedule: Schedule, work: Path, seed: int, name: str, run: Run
-) -> list[list[float]]:
-    """Run all steps that are left; return the curves' points, (kimg, *METRICS) each."""
-    history: list[list[float]] = []  # the curves' points so far
-    since_point: list[np.ndarray] = []  # metrics of the steps since the last of them
-    state = load_state(work)
-    if state is not None:
-        history, since_point = state.pop("history").tolist(), list(state.pop("since_point"))
-        step.restore(state)
-        print(f"{name}: goes on from step {step.step} of {schedule.steps}", flush=True)
-    (work / "snapshots").mkdir(parents=True, exist_ok=True)
-
-    def checkpoint() -> None:
-        curves = {"history": np.array(history), "since_point": np.array(since_point)}
-        save_state(work, {**step.state(), **curves})
-
-    saved_at = started = time.monotonic()
-    first = step.step
-    with (
-        _stop_signals() as stopped,
-        tqdm(
-            total=schedule.steps * schedule.batch,
-            initial=first * schedule.batch,
-            desc=name,
-            unit="img",
-            unit_scale=True,
-            mininterval=1,
-        ) as bar,
-    ):
-        for number in range(first + 1, schedule.steps + 1):
-            since_point.append(step())
-            if not np.isfinite(since_point[-1]).all():
-                raise CineganError(_diverged(name, number, work))
-            bar.update(schedule.batch)
-            kimg = schedule.kimg(number)
-            if schedule.is_curve_point(number):
-                point = np.mean(since_point, axis=0).tolist()
-                since_point = []
-                history.append([kimg, *point])
-                rate = (number - first) * schedule.batch / (time.monotonic() - started)
-                run.metrics(dict(zip(METRICS, point, strict=True)) | {"images_per_s": rate}, kimg)
-            if schedule.is_snapshot(number):
-                run.picture(_snapshot(step.average, work, seed, kimg), "samples", kimg)
-            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S and number < schedule.steps:
-                checkpoint()
-                saved_at = time.monotonic()
-            if stopped():
-                checkpoint()
-                raise CineganError(
-                    f"{name}: interrupted after step {number} of {schedule.steps}; its state is "
-                    "saved, the same command goes on from there"
-                )
-    return history
-
-
-def _snapshot(average: Any, work: Path, seed: int, kimg: float) -> np.ndarray:
-    """Draw the same few latents as they look now; keep and return the picture."""
-    settle_statistics(average, seed)
-    cycles = draw_cycles(average, SNAPSHOT_CYCLES, seed, progress=False)
-    grid = figures.magnify(figures.phase_grid(cycles), cycles.shape[1])
-    figures.write_png(work / "snapshots" / f"{kimg:09.3f}.png", grid)
-    return grid
-
-
-def _diverged(name: str, number: int, work: Path) -> str:
-    state = work / "state.npz"
-    last = f"the last good state is {state}" if state.exists() else "no state was saved yet"
-    return (
-        f"{name}: a loss is not finite at step {number}; lower the learning rate or train in "
-        f"float32 ({last})"
-    )
+def _plan(schedule: Schedule, record: dict[str, Any]) -> str:
+    """One line: what will be done, and what it takes."""
+    sizes = dict.fromkeys(level.size for level in schedule.levels)
+    told = [f"{schedule.steps} steps, {schedule.kimg(schedule.steps):g} kimg"]
+    if len(schedule.levels) > 1:
+        told.append("growing " + ", ".join(f"{size}x{size}" for size in sizes))
+        if schedule.levels[-1].size < record["size"]:
+            told.append(f"which ends before {record['size']}x{record['size']}")
+    return "; ".join([*told, training_cost(schedule, record)])
 
 
 @contextmanager

@@ -5,33 +5,44 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cinegan.errors import CineganError
 from cinegan.files import read_json, write_json
 from cinegan.models import DISCRIMINATOR_WEIGHTS, RECORD, WEIGHTS
 from cinegan.sampling import CHUNK, latents
+from cinegan.training.schedule import Level
 
 SETTLING_BATCHES = 8
 SETTLING_LATENTS = 2**32  # far from those of samples
 
 
+class Trained(NamedTuple):
+    """A trained pair, and pixels per side of what it makes."""
+
+    generator: Any
+    discriminator: Any
+    size: int
+
+
 def build_generator(record: dict[str, Any]) -> Any:
     """Build the generator that a record describes, with fresh weights."""
-    module, options = _architecture(record)
-    return module.generator(options, record["size"], record["phases"])
+    return _built("generator", record)
 
 
 def build_discriminator(record: dict[str, Any]) -> Any:
     """Build the discriminator that a record describes, with fresh weights."""
-    module, options = _architecture(record)
-    return module.discriminator(options, record["size"], record["phases"])
+    return _built("discriminator", record)
 
 
-def has_independent_logits(record: dict[str, Any]) -> bool:
-    """Whether the discriminator judges each cycle by itself, as its architecture's file says."""
-    return _architecture(record)[0].INDEPENDENT_LOGITS
+def at_level(record: dict[str, Any], level: Level) -> dict[str, Any]:
+    """The record of a growing pair as it is at a level; of another, the record itself."""
+    if not _architecture(record)[1].grows:
+        return record
+    return {**record, "size": level.size, "fading": level.fading, "grows_to": record["size"]}
 
 
 def settle_statistics(generator: Any, seed: int) -> None:
@@ -77,9 +88,40 @@ def load_generator(folder: Path) -> Any:
     CineganError
         If the folder holds none, or its weights do not fit its record.
     """
-    try:
+    with _explained(folder, "generator"):
         generator = build_generator(read_json(folder / RECORD))
         generator.load_weights(folder / WEIGHTS)
+    return generator
+
+
+def load_pair(folder: Path, wanted: dict[str, Any]) -> Trained:
+    """Load a trained pair, to go on training it as the `wanted` record says.
+
+    Raises
+    ------
+    CineganError
+        If the folder holds none, its weights do not fit its record, or its networks are others
+        than those wanted.
+    """
+    generator = load_generator(folder)
+    with _explained(folder, "discriminator"):
+        record = read_json(folder / RECORD)
+        discriminator = build_discriminator(record)
+        discriminator.load_weights(folder / DISCRIMINATOR_WEIGHTS)
+    same = ["architecture", "network", "phases", *([] if "grows_to" in record else ["size"])]
+    for key in same:
+        if record[key] != wanted[key]:
+            raise CineganError(
+                f"start_from: {folder} has {key} {record[key]}, this model {wanted[key]}; start "
+                "from a model of the same networks"
+            )
+    return Trained(generator, discriminator, record["size"])
+
+
+@contextmanager
+def _explained(folder: Path, what: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise CineganError(
             f"{error.filename or folder}: not found; `dvc repro train@{folder.name}` trains it"
@@ -87,10 +129,15 @@ def load_generator(folder: Path) -> Any:
     except (ValueError, KeyError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CineganError(
-            f"{folder}: no usable generator ({reason}); `dvc repro -f train@{folder.name}` "
+            f"{folder}: no usable {what} ({reason}); `dvc repro -f train@{folder.name}` "
             "trains it anew"
         ) from None
-    return generator
+
+
+def _built(kind: str, record: dict[str, Any]) -> Any:
+    module, options = _architecture(record)
+    growth = {"fading": record["fading"]} if "fading" in record else {}
+    return getattr(module, kind)(options, record["size"], record["phases"], **growth)
 
 
 def _architecture(record: dict[str, Any]) -> tuple[Any, Any]:

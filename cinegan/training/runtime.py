@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 
-def configure(threads: int, precision: str = "float32") -> None:
+def configure(threads: int, precision: str = "float32", deterministic: bool = True) -> None:
     """Pin threads and determinism, and set the arithmetic of layers built from now on.
 
     Parameters
@@ -15,6 +15,9 @@ def configure(threads: int, precision: str = "float32") -> None:
         Threads within an operation. Sums are split among them, so results depend on their number.
     precision : str
         "bfloat16" (weights stay float32) or "float32".
+    deterministic : bool
+        False lets TensorFlow choose kernels whose sums differ from run to run, faster on some
+        devices; it cannot be taken back from True within a process.
     """
     threading = tf.config.threading
     within, between = threads, min(threads, 2)
@@ -24,7 +27,8 @@ def configure(threads: int, precision: str = "float32") -> None:
     ):
         threading.set_intra_op_parallelism_threads(within)
         threading.set_inter_op_parallelism_threads(between)
-    tf.config.experimental.enable_op_determinism()
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
 
 

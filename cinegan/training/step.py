@@ -2,215 +2,358 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from cinegan.data import intensity
 from cinegan.params import Training
-from cinegan.training.losses import discriminator_loss, generator_loss, generator_share
-from cinegan.training.schedule import ema_decay
+from cinegan.training import augment
+from cinegan.training.devices import mean_over_devices, part_of_this_device
+from cinegan.training.draws import (
+    AUGMENT_FAKE,
+    AUGMENT_REAL,
+    FLIP_FAKE,
+    FLIP_REAL,
+    LATENT,
+    MIRROR,
+    MIX,
+    NOISE_FAKE,
+    NOISE_REAL,
+    ORDER,
+    Draws,
+)
+from cinegan.training.inputs import batches
+from cinegan.training.losses import loss_of, slope_from_one, squared_norm
+from cinegan.training.optimizer import Adam, move_average, set_value
+from cinegan.training.schedule import Level, ema_decay, noise_deviation
 
-METRICS = ("loss_discriminator", "loss_generator", "belief_real", "belief_fake")
-# Streams of random draws; the networks' layers draw from those after these, in order of calls.
-ORDER, LATENT, LAYERS = 0, 1, 2
-EPSILON = 1e-7  # of Adam, Keras' default
+# What a step returns: first what is averaged over the steps between two points of the curves, then
+# what is measured at a point only.
+AVERAGED = ("loss_discriminator", "loss_generator", "penalty", "score_real", "score_fake")
+MEASURED = (
+    "gradient_discriminator",  # norms
+    "gradient_generator",
+    "diversity",  # deviation over the batch, fake over real: towards 0 in a collapse
+    "saturation",  # share of fake pixels at the very ends of the range, less that of real ones
+    "augment_strength",
+)
+METRICS = AVERAGED + MEASURED
+SATURATED = 0.99
+OVERFITTING_MEMORY = 0.99  # of the moving mean that steers the augmentation, per step
+
+
+class Pair(NamedTuple):
+    """Both networks, and the generator whose weights are the moving average."""
+
+    generator: Any
+    discriminator: Any
+    average: Any
 
 
 class TrainingStep:
-    """Both networks, their optimizers and the generator's moving average; a call is one step.
+    """A pair, its optimizers and the state of its training at one level; a call is one step.
+
+    Under a `tf.distribute` strategy, which then is in scope, each device works on its part of the
+    batch. All draws are made for the whole batch, so they do not depend on the devices.
 
     Parameters
     ----------
-    generator, discriminator, average : keras.Model
-        `average` has the generator's architecture; its weights receive the moving average. Its
-        batch statistics are not those of these weights until `settle_statistics` is called.
-    cycles : (n, H, W, T) uint8
-        Real cycles as grey levels, all in memory.
+    pair : Pair
+        The average receives the generator's weights now and moves after them at each step. Its
+        batch statistics are not those of its weights until `settle_statistics` is called.
+    cycles : tuple of (n, H, W, T) uint8
+        Real cycles as grey levels at the level's size; while it fades, also at half of it.
     independent_logits : bool
         Whether the discriminator judges each cycle by itself, without statistics of the batch.
     """
 
     def __init__(
         self,
-        generator: Any,
-        discriminator: Any,
-        average: Any,
-        cycles: np.ndarray,
+        pair: Pair,
+        cycles: tuple[np.ndarray, ...],
         training: Training,
+        level: Level,
         seed: int,
         *,
         independent_logits: bool,
     ) -> None:
-        self.independent_logits = independent_logits
-        self.generator, self.discriminator, self.average = generator, discriminator, average
-        self.training, self.seed = training, seed
-        self._cycles = tf.constant(cycles)
-        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        average.set_weights(generator.get_weights())
+        self.pair, self.training, self.level, self.seed = pair, training, level, seed
+        self.done = level.first  # steps
+        self._strategy = tf.distribute.get_strategy()
+        self._cycles = cycles
+        self._batches: Iterator[tuple[tf.Tensor, ...]] | None = None
+        self._loss = loss_of(training)
+        self._one_pass_back = independent_logits or self._loss.shared_by_coupled_logits
+        self._weights = [v.value for v in pair.generator.trainable_variables]
+        self._averages = [v.value for v in pair.average.trainable_variables]
+        self._judging = [v.value for v in pair.discriminator.trainable_variables]
         self._adam = {
-            network.name: Adam([v.value for v in network.trainable_variables], training)
-            for network in (generator, discriminator)
+            "generator": Adam(self._weights, training),
+            "discriminator": Adam(self._judging, training),
         }
-        self._draws = 0
-        for network in (generator, discriminator):
+        self._strength = tf.Variable(training.augment_strength, trainable=False)
+        self._overfitting = tf.Variable(0.0, trainable=False)
+        pair.average.set_weights(pair.generator.get_weights())
+        self._draws: Draws  # of the step that is being traced
+        for network in (pair.generator, pair.discriminator):
             for layer in network.layers:
                 if hasattr(layer, "draw"):
-                    layer.draw = self._mask
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return int(self._step)
+                    layer.draw = lambda shape, rate: self._draws.mask(shape, rate)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return everything that the next step depends on."""
-        return {name: variable.numpy() for name, variable in self._variables().items()}
+        values = {name: variable.numpy() for name, variable in self._variables().items()}
+        return {**values, "step": np.int64(self.done)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Go on from a state."""
         for name, variable in self._variables().items():
             variable.assign(state[name])
+        self.done, self._batches = int(state["step"]), None
 
-    def __call__(self) -> np.ndarray:
-        """Train one step; return the values that METRICS names, (4,) float32."""
-        return self._run().numpy()
+    def take_over(self, previous: TrainingStep) -> None:
+        """Go on from the level before: every weight that both have, and the augmentation."""
+        for network, source in zip(self.pair, previous.pair, strict=True):
+            carry_weights(source, network)
+        self._strength.assign(previous._strength.numpy())
+        self._overfitting.assign(previous._overfitting.numpy())
+
+    def start_from(self, generator: Any, discriminator: Any) -> None:
+        """Begin with the weights of trained networks."""
+        for network, source in zip(self.pair, (generator, discriminator, generator), strict=True):
+            carry_weights(source, network)
+
+    def __call__(self, measure: bool = True, stop: bool = False) -> tuple[np.ndarray, bool]:
+        """Train one step.
+
+        Parameters
+        ----------
+        measure : bool
+            Whether what MEASURED names is worth its time now; else it is 0.
+        stop : bool
+            Whether this process has been asked to stop.
+
+        Returns
+        -------
+        metrics : (len(METRICS),) float32
+        stop : bool
+            Whether any process has been asked to.
+        """
+        training, level = self.training, self.level
+        shown = level.shown(self.done)
+        if self._batches is None:
+            self._batches = batches(self._cycles, level.batch, shown, (self.seed, ORDER))
+        share = level.share(self.done)
+        if level.fading:
+            for network in self.pair:
+                network.get_layer("fade").share.assign(share)
+        noise = noise_deviation(training.input_noise, training.input_noise_kimg, shown)
+        *metrics, asked = self._run(
+            next(self._batches),
+            tf.constant(self.done, tf.int64),
+            tf.constant([share, noise, stop], tf.float32),
+            tf.constant(measure),
+            regularise=bool(training.r1) and self.done % training.r1_every == 0,
+        ).numpy()
+        self.done += 1
+        return np.array(metrics), bool(asked)
 
     def _variables(self) -> dict[str, tf.Variable]:
-        networks = (self.generator, self.discriminator, self.average)
         named = {
             f"{prefix}/{v.path}": v.value
-            for prefix, network in zip(("g", "d", "average"), networks, strict=True)
+            for prefix, network in zip(Pair._fields, self.pair, strict=True)
             for v in network.variables
             if "seed_generator" not in v.path
         }
         for network, adam in self._adam.items():
             for i, moments in enumerate(adam.moments):
                 named |= {f"adam/{network}/{i}/{k}": moment for k, moment in enumerate(moments)}
-        return {**named, "step": self._step}
+        return {**named, "strength": self._strength, "overfitting": self._overfitting}
 
     @tf.function
-    def _run(self) -> tf.Tensor:
-        self._draws = 0  # counts while the step is traced, so each draw has a stream of its own
-        real = self._real_cycles()
-        latents = tf.random.stateless_normal(
-            (self.training.batch, self.generator.input_shape[-1]),
-            tf.cast(self._seed_of(LATENT), tf.int64),
-            alg="philox",
-        )
-        generator_gradients, discriminator_gradients, metrics = self._gradients(real, latents)
-        self._adam[self.generator.name].apply(generator_gradients, self._step)
-        self._adam[self.discriminator.name].apply(discriminator_gradients, self._step)
-        self._update_average()
-        self._step.assign_add(1)
-        return metrics
+    def _run(
+        self,
+        reals: tuple[tf.Tensor, ...],
+        done: tf.Tensor,
+        controls: tf.Tensor,
+        measure: tf.Tensor,
+        regularise: bool,
+    ) -> tf.Tensor:
+        def update() -> tf.Tensor:
+            return self._update(reals, done, controls, measure, regularise)
 
-    def _seed_of(self, stream: int) -> tf.Tensor:
-        """Seed of a stream of draws at this step, (2,) uint32."""
+        on_each = self._strategy.run(update)
+        return self._strategy.experimental_local_results(on_each)[0]
+
+    def _update(
+        self,
+        reals: tuple[tf.Tensor, ...],
+        done: tf.Tensor,
+        controls: tf.Tensor,
+        measure: tf.Tensor,
+        regularise: bool,
+    ) -> tf.Tensor:
+        """Train one step on this device's part of the batch; all devices end up alike."""
+        self._draws = draws = Draws(self.seed, done, self.level.batch)
+        share, noise, stop = tf.unstack(controls)
+        real = self._real_cycles(reals, share)
+        latents = draws.normal(LATENT, self.pair.generator.input_shape[-1])
+        fake, of_generator, of_discriminator, averaged, real_scores = self._gradients(
+            real, latents, noise, regularise
+        )
+        of_generator, of_discriminator = mean_over_devices((of_generator, of_discriminator))
+        since = done - self.level.first  # optimizers begin anew at each level
+        self._adam["generator"].apply(of_generator, since)
+        self._adam["discriminator"].apply(of_discriminator, since)
+        decay = ema_decay(self.training.ema_decay, tf.cast(done, tf.float32))
+        move_average(self._averages, self._weights, decay)
+        measured = tf.cond(
+            measure,
+            lambda: self._measure(real, fake, of_discriminator, of_generator),
+            lambda: tf.zeros(len(MEASURED)),
+        )
+        sign = tf.reduce_mean(tf.sign(real_scores))
+        told = mean_over_devices(tf.concat([averaged, measured, [stop, sign]], axis=0))
+        if self.training.augment_target is not None:
+            self._adapt(told[-1], self.training.augment_target)
+        return told[:-1]
+
+    def _gradients(
+        self, real: tf.Tensor, latents: tf.Tensor, noise: tf.Tensor, regularise: bool
+    ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Fake cycles, both networks' gradients, what AVERAGED names, and the real scores.
+
+        One pass back through the discriminator serves both networks if the loss allows it.
+        """
+        labels = self._labels(len(real))
+        with tf.GradientTape() as generator_tape:
+            fake = self.pair.generator(latents, training=True)
+        with tf.GradientTape(persistent=not self._one_pass_back) as tape:
+            tape.watch(fake)
+            seen_real = self._seen(real, noise, AUGMENT_REAL, NOISE_REAL)
+            seen_fake = self._seen(fake, noise, AUGMENT_FAKE, NOISE_FAKE)
+            real_scores, slope = self._judged(seen_real, regularise)
+            fake_scores = self.pair.discriminator(seen_fake, training=True)
+            loss = tf.reduce_mean(self._loss.discriminator(real_scores, fake_scores, *labels))
+            penalty = self._penalty(seen_real, seen_fake, slope)
+            loss_of_generator = tf.reduce_mean(self._loss.generator(fake_scores))
+            whole = loss + penalty
+        if self._one_pass_back:
+            *of_discriminator, of_fake = tape.gradient(whole, [*self._judging, fake])
+            share = self._loss.share(fake_scores, labels[1])
+            of_fake *= share[:, :, None, None]  # (n, 1, 1, 1)
+        else:
+            of_discriminator = tape.gradient(whole, self._judging)
+            of_fake = tape.gradient(loss_of_generator, fake)
+        of_generator = generator_tape.gradient(fake, self._weights, output_gradients=of_fake)
+        averaged = tf.stack(
+            [
+                loss,
+                loss_of_generator,
+                penalty,
+                tf.reduce_mean(real_scores),
+                tf.reduce_mean(fake_scores),
+            ]
+        )
+        return fake, of_generator, of_discriminator, averaged, real_scores
+
+    def _judged(self, seen: tf.Tensor, with_slope: bool) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Scores of what the discriminator sees, and their gradient by it."""
+        if not with_slope:
+            return self.pair.discriminator(seen, training=True), None
+        with tf.GradientTape() as tape:
+            tape.watch(seen)
+            scores = self.pair.discriminator(seen, training=True)
+            total = tf.reduce_sum(scores)
+        return scores, tape.gradient(total, seen)
+
+    def _penalty(
+        self, seen_real: tf.Tensor, seen_fake: tf.Tensor, slope: tf.Tensor | None
+    ) -> tf.Tensor:
+        """What keeps the discriminator smooth, a scalar."""
+        penalty = tf.constant(0.0)
+        if slope is not None:  # every r1_every steps, so that many times as strong
+            weight = self.training.r1_every * self.training.r1 / 2
+            penalty += weight * tf.reduce_mean(squared_norm(slope))
+        if self.training.gradient_penalty:
+            place = self._draws.uniform(MIX, 1)[:, :, None, None]  # (n, 1, 1, 1)
+            between = tf.stop_gradient(seen_real + (seen_fake - seen_real) * place)
+            _, slope_between = self._judged(between, with_slope=True)
+            penalty += self.training.gradient_penalty * tf.reduce_mean(
+                slope_from_one(slope_between)
+            )
+        return penalty
+
+    def _seen(self, cycles: tf.Tensor, noise: tf.Tensor, stream: int, of_noise: int) -> tf.Tensor:
+        """What the discriminator sees of cycles: augmented, with noise."""
+        if self.training.augment:
+            draws = self._draws.uniform(stream, augment.DRAWS)
+            kinds = tuple(self.training.augment)
+            cycles = augment.augment(cycles, draws, self._strength, kinds)
+        if self.training.input_noise:
+            cycles += noise * self._draws.normal(of_noise, *cycles.shape[1:])
+        return cycles
+
+    def _labels(self, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the discriminator is told of real and of fake cycles, (n, 1) each; 1 means real."""
+        real, fake = tf.fill((count, 1), 1.0 - self.training.label_smoothing), tf.zeros((count, 1))
+        if self.training.label_flips:
+            rate = self.training.label_flips
+            real = tf.where(self._draws.uniform(FLIP_REAL, 1) < rate, 0.0, real)
+            fake = tf.where(self._draws.uniform(FLIP_FAKE, 1) < rate, 1.0, fake)
+        return real, fake
+
+    def _real_cycles(self, reals: tuple[tf.Tensor, ...], share: tf.Tensor) -> tf.Tensor:
+        """The real cycles of this device; while a block fades in, as blurred as the fake ones."""
+        real, *half = (part_of_this_device(each) for each in reals)
+        if half:
+            coarse = tf.repeat(tf.repeat(half[0], 2, axis=1), 2, axis=2)  # (n, H, W, T)
+            real = coarse + (real - coarse) * share
+        if self.training.mirror:
+            flipped = self._draws.uniform(MIRROR, 1)[:, :, None, None] < 0.5  # (n, 1, 1, 1)
+            real = tf.where(flipped, real[:, :, ::-1], real)
+        return real
+
+    def _measure(
+        self,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        of_discriminator: list[tf.Tensor],
+        of_generator: list[tf.Tensor],
+    ) -> tf.Tensor:
+        """What MEASURED names, (5,)."""
+
+        def deviation(cycles: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(tf.math.reduce_std(cycles, axis=0))
+
+        def saturated(cycles: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(tf.cast(tf.abs(cycles) > SATURATED, tf.float32))
+
         return tf.stack(
             [
-                tf.constant((self.seed * 65_537 + stream) % 2**32, tf.uint32),
-                tf.cast(self._step, tf.uint32),
+                tf.linalg.global_norm(of_discriminator),
+                tf.linalg.global_norm(of_generator),
+                deviation(fake) / (deviation(real) + 1e-6),
+                saturated(fake) - saturated(real),
+                self._strength,
             ]
         )
 
-    def _mask(self, shape: tuple[int, ...], rate: float) -> tf.Tensor:
-        """Draw a mask, True with probability `rate`, from 16 random bits an element."""
-        count = int(np.prod(shape))
-        words = tf.random.stateless_uniform(
-            (-(-count // 2),),
-            tf.cast(self._seed_of(LAYERS + self._draws), tf.int64),
-            minval=None,
-            maxval=None,
-            dtype=tf.uint32,
-            alg="philox",
+    def _adapt(self, sign: tf.Tensor, target: float) -> None:
+        """Augment more where the discriminator is too sure of the real cycles, else less."""
+        moved = OVERFITTING_MEMORY * self._overfitting + (1 - OVERFITTING_MEMORY) * sign
+        set_value(self._overfitting, moved)
+        strength = augment.adapted_strength(
+            self._strength, moved, target, self.level.batch, self.training.augment_kimg
         )
-        self._draws += 1
-        bits = tf.reshape(tf.bitcast(words, tf.int16), (-1,))[:count]
-        return tf.reshape(bits, shape) < tf.constant(round(rate * 2**16) - 2**15, tf.int16)
-
-    def _real_cycles(self) -> tf.Tensor:
-        """The real cycles of this step, (batch, H, W, T) in [-1, 1]: each once an epoch."""
-        count = self._cycles.shape[0]
-        shown = self._step * self.training.batch + tf.range(self.training.batch, dtype=tf.int64)
-        epoch = tf.cast(shown // count, tf.uint32)
-        stream = tf.fill(epoch.shape, self._seed_of(ORDER)[0])
-        order = tf.raw_ops.RandomIndexShuffle(
-            index=shown % count,
-            seed=tf.stack([stream, epoch, tf.zeros_like(epoch)], axis=-1),
-            max_index=count - 1,
-        )
-        return intensity.to_network(tf.cast(tf.gather(self._cycles, order), tf.float32))
-
-    def _gradients(
-        self, real: tf.Tensor, latents: tf.Tensor
-    ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
-        """Gradients of both networks, from one pass back through the discriminator if it can be."""
-        generator_weights = [v.value for v in self.generator.trainable_variables]
-        weights = [v.value for v in self.discriminator.trainable_variables]
-        with tf.GradientTape() as generator_tape:
-            fake = self.generator(latents, training=True)
-        with tf.GradientTape(persistent=not self.independent_logits) as tape:
-            tape.watch(fake)
-            real_logits = self.discriminator(real, training=True)
-            fake_logits = self.discriminator(fake, training=True)
-            loss = tf.reduce_mean(discriminator_loss(real_logits, fake_logits))
-            loss_of_generator = tf.reduce_mean(generator_loss(fake_logits))
-        if self.independent_logits:
-            *discriminator_gradients, fake_gradient = tape.gradient(loss, [*weights, fake])
-            fake_gradient *= generator_share(fake_logits)[:, :, None, None]  # (batch, 1, 1, 1)
-        else:
-            discriminator_gradients = tape.gradient(loss, weights)
-            fake_gradient = tape.gradient(loss_of_generator, fake)
-        generator_gradients = generator_tape.gradient(
-            fake, generator_weights, output_gradients=fake_gradient
-        )
-        metrics = [
-            loss,
-            loss_of_generator,
-            tf.reduce_mean(tf.sigmoid(real_logits)),
-            tf.reduce_mean(tf.sigmoid(fake_logits)),
-        ]
-        return generator_gradients, discriminator_gradients, tf.stack(metrics)
-
-    def _update_average(self) -> None:
-        """Move the average's weights towards the generator's."""
-        decay = ema_decay(self.training.ema_decay, tf.cast(self._step, tf.float32))
-        for average, current in zip(
-            self.average.trainable_variables, self.generator.trainable_variables, strict=True
-        ):
-            average.value.assign_sub((1.0 - decay) * (average.value - current.value))
+        set_value(self._strength, strength)
 
 
-class Adam:
-    """Adam in TensorFlow's fused kernel, which needs no optimizer object to be restored.
-
-    Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization".
-    """
-
-    def __init__(self, weights: list[tf.Variable], training: Training) -> None:
-        self.weights, self.training = weights, training
-        self.moments = [
-            (tf.Variable(tf.zeros_like(w)), tf.Variable(tf.zeros_like(w))) for w in weights
-        ]
-
-    def apply(self, gradients: list[tf.Tensor], step: tf.Tensor) -> None:
-        """Update the weights at a step that counts from 0."""
-        beta_1, beta_2 = self.training.beta_1, self.training.beta_2
-        done = tf.cast(step + 1, tf.float32)
-        for weight, (first, second), gradient in zip(
-            self.weights, self.moments, gradients, strict=True
-        ):
-            tf.raw_ops.ResourceApplyAdam(
-                var=weight.handle,
-                m=first.handle,
-                v=second.handle,
-                beta1_power=tf.pow(beta_1, done),
-                beta2_power=tf.pow(beta_2, done),
-                lr=self.training.learning_rate,
-                beta1=beta_1,
-                beta2=beta_2,
-                epsilon=EPSILON,
-                grad=gradient,
-            )
+def carry_weights(source: Any, target: Any) -> None:
+    """Give a network every weight that another has under the same name."""
+    values = {v.path: v.numpy() for v in source.variables}
+    for v in target.variables:
+        if v.path in values:
+            v.assign(values[v.path])

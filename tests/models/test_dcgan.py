@@ -94,7 +94,7 @@ def test_a_logit_depends_on_its_own_cycle_alone_as_the_file_says():
     cycles = np.random.default_rng(0).normal(size=(3, 16, 16, 5)).astype("float32")
     others = np.concatenate([cycles[:1], -cycles[1:]])
     a, b = (np.asarray(discriminator(x, training=True))[0] for x in (cycles, others))
-    assert dcgan.INDEPENDENT_LOGITS
+    assert network.independent_logits
     np.testing.assert_allclose(a, b, rtol=1e-5)
 
 

@@ -6,9 +6,12 @@ import re
 
 import keras
 import pytest
+from conftest import model_with, training_with
 
 from cinegan.models import dcgan
+from cinegan.params import Budget
 from cinegan.training import cost
+from cinegan.training.schedule import Schedule
 
 LAYERS = {
     "convolution": ([keras.layers.Conv2D(8, 3, padding="same")], 2 * 6 * 6 * 3 * 3 * 4 * 8),
@@ -34,7 +37,7 @@ def test_operations_are_two_per_multiply_add(kind):
     assert cost.flops_per_image(network) == expected
 
 
-def test_the_original_dcgan64_takes_what_its_layers_say():
+def test_the_original_dcgan64_takes_what_its_layers_say(model):
     network = dcgan.Network(
         latent=100,
         generator=[512, 256, 128, 64],
@@ -47,7 +50,21 @@ def test_the_original_dcgan64_takes_what_its_layers_say():
     pair = dcgan.generator(network, 64, 20), dcgan.discriminator(network, 64, 20)
     million = [round(cost.flops_per_image(one) / 2e6) for one in pair]
     assert million == [351, 190]  # multiply-adds, by hand from the layers' shapes
-    told = cost.training_cost(*pair, images=32_000, batch=32)
+    block = model_with(network, training_with(batch=32), model.budgets.smoke, size=64)
+    schedule = Schedule.of(block, Budget(total_kimg=32, snapshot_kimg=1))
+    told = cost.training_cost(schedule, block.model_dump() | {"phases": 20})
     seconds, unit, memory = re.match(r"about ([\d.]+) (s|min|h) and ([\d.]+) GB", told).groups()
     assert float(seconds) * {"s": 1, "min": 60, "h": 3600}[unit] > 5
     assert 1.0 < float(memory) < 2.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "generator", "discriminator"),
+    [
+        ({}, 3, 6),
+        ({"loss": "wasserstein", "gradient_penalty": 10.0}, 3, 12),
+        ({"r1": 1.0, "r1_every": 5}, 3, 7),
+    ],
+)
+def test_passes_of_a_step(changes, generator, discriminator):
+    assert cost.passes(training_with(**changes)) == (generator, discriminator)

@@ -14,28 +14,32 @@ from cinegan.errors import CineganError
 from cinegan.files import read_json
 from cinegan.tracking import Run
 from cinegan.training import loop
+from cinegan.training.checkpoint import Checkpoints
+from cinegan.training.networks import load_generator
 from cinegan.training.step import METRICS, TrainingStep
 
 
 @pytest.fixture
-def train(model, cycles, tmp_path, monkeypatch):
+def train(model, cycles_at, tmp_path, monkeypatch):
     """Train the tiny pair in a folder of its own; keywords replace what it is given."""
     monkeypatch.chdir(tmp_path)
 
     def run(name="tiny", **changes):
+        block = changes.pop("model", model)
         given = {
             "name": "tiny",
-            "model": model,
-            "budget": model.budgets.smoke,
+            "model": block,
+            "budget": block.budgets.smoke,
             "seed": 1,
             "threads": 2,
-            "folder": tmp_path / name,
-            "curves": tmp_path / name / "training.csv",
+            "devices": "one",
+            "folder": tmp_path / "models" / name,
+            "curves": tmp_path / "models" / name / "training.csv",
             "run": Run(None, ""),
         }
-        patients = np.array(["a", "b"] * (len(cycles) // 2))
-        loop.train(changes.pop("cycles", cycles), patients, **(given | changes))
-        return sha256_of_folder(tmp_path / name)
+        patients = changes.pop("patients", np.array(["a", "b"] * 5))
+        loop.train(changes.pop("cycles_at", cycles_at), patients, **(given | changes))
+        return sha256_of_folder(tmp_path / "models" / name)
 
     return run
 
@@ -44,11 +48,11 @@ def stopping_after(monkeypatch, steps, stop):
     """Make training call `stop` after so many steps."""
     whole = TrainingStep.__call__
 
-    def call(self):
-        metrics = whole(self)
-        if self.step == steps:
+    def call(self, *arguments):
+        told = whole(self, *arguments)
+        if self.done == steps:
             stop()
-        return metrics
+        return told
 
     monkeypatch.setattr(TrainingStep, "__call__", call)
     return lambda: monkeypatch.setattr(TrainingStep, "__call__", whole)
@@ -56,14 +60,14 @@ def stopping_after(monkeypatch, steps, stop):
 
 def test_training_leaves_networks_pictures_curves_and_record(train, tmp_path):
     train()
-    record = read_json(tmp_path / "tiny/model.json")
+    record = read_json(tmp_path / "models/tiny/model.json")
     assert record["architecture"] == "dcgan"
     assert record["train_cycles"] == 10
     assert record["train_patients"] == 2
-    curves = pd.read_csv(tmp_path / "tiny/training.csv")
-    assert list(curves) == ["kimg", *METRICS]
+    curves = pd.read_csv(tmp_path / "models/tiny/training.csv")
+    assert list(curves) == ["kimg", "size", *METRICS]
     assert curves["kimg"].iloc[-1] == pytest.approx(0.04)
-    pictures = sorted(path.name for path in (tmp_path / "tiny/snapshots").iterdir())
+    pictures = sorted(path.name for path in (tmp_path / "models/tiny/snapshots").iterdir())
     assert pictures == ["00000.016.png", "00000.032.png", "00000.040.png"]
     assert not any((tmp_path / ".checkpoints").iterdir())
 
@@ -76,16 +80,16 @@ def test_same_inputs_same_bytes_and_another_seed_others(train):
 def test_an_interrupted_training_goes_on_to_the_same_bytes(train, monkeypatch, capsys, number):
     whole = train("whole")
     restore = stopping_after(monkeypatch, 5, lambda: os.kill(os.getpid(), number))
-    with pytest.raises(CineganError, match="interrupted after step 5 of 10; its state is saved"):
+    with pytest.raises(CineganError, match="interrupted after step 6 of 10; its state is saved"):
         train("stopped")
     restore()
     assert train("stopped") == whole
-    assert "goes on from step 5 of 10" in capsys.readouterr().out
+    assert "goes on from step 6 of 10" in capsys.readouterr().out
 
 
 def test_a_kill_costs_no_more_than_what_came_after_the_last_state(train, monkeypatch, capsys):
     whole = train("whole")
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0)
+    monkeypatch.setattr(Checkpoints, "due", lambda self: True)
 
     def die():
         raise SystemExit(137)  # nothing is saved on the way out
@@ -118,13 +122,99 @@ def test_another_recipe_does_not_take_up_a_state(train, monkeypatch, capsys):
     assert "goes on" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_growing_pair_goes_on_from_any_step_to_the_same_bytes(
+    train, growing_model, monkeypatch, capsys, stop
+):
+    """After step 2, the end of a level, and after step 4, within a fade."""
+    whole = train("whole", model=growing_model)
+    restore = stopping_after(monkeypatch, stop, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(CineganError, match=f"interrupted after step {stop + 1} of 14"):
+        train("stopped", model=growing_model)
+    restore()
+    assert train("stopped", model=growing_model) == whole
+    assert f"goes on from step {stop + 1} of 14" in capsys.readouterr().out
+
+
+def test_a_growing_pair_ends_at_its_full_size_or_where_its_budget_ends(
+    train, growing_model, tmp_path, capsys
+):
+    train("whole", model=growing_model)
+    record = read_json(tmp_path / "models/whole/model.json")
+    assert (record["size"], record["fading"], record["grows_to"]) == (16, False, 16)
+    curves = pd.read_csv(tmp_path / "models/whole/training.csv")
+    assert curves["size"].tolist() == [4] * 2 + [8] * 5 + [16] * 7
+    short = growing_model.budgets.smoke.model_copy(update={"total_kimg": 0.016})
+    train("short", model=growing_model, budget=short)
+    assert "growing 4x4, 8x8; which ends before 16x16" in capsys.readouterr().out
+    record = read_json(tmp_path / "models/short/model.json")
+    assert (record["size"], record["fading"], record["grows_to"]) == (8, True, 16)
+    generator = load_generator(tmp_path / "models/short")
+    assert generator.output_shape[1:3] == (8, 8)
+    assert float(generator.get_layer("fade").share) == pytest.approx(1 / 3)  # of the second of 3
+
+
+def test_training_goes_on_from_the_weights_of_another(train, model, tmp_path, capsys):
+    train("first")
+    block = model.model_copy(update={"start_from": "models/first"})
+    short = model.budgets.smoke.model_copy(update={"total_kimg": 0.004})
+    train("second", model=block, budget=short)
+    first, second, fresh = (
+        load_generator(tmp_path / "models" / name).get_weights()
+        for name in ("first", "second", "fresh")
+        if name != "fresh" or train("fresh", budget=short)
+    )
+
+    def distance(a, b):
+        return sum(float(np.abs(x - y).sum()) for x, y in zip(a, b, strict=True))
+
+    assert 0 < distance(first, second) < distance(first, fresh) / 2
+
+
+def test_a_growing_pair_goes_on_at_the_size_it_had(train, growing_model, tmp_path):
+    train("first", model=growing_model)
+    block = growing_model.model_copy(update={"start_from": "models/first"})
+    short = growing_model.budgets.smoke.model_copy(update={"total_kimg": 0.004})
+    train("second", model=block, budget=short)
+    assert read_json(tmp_path / "models/second/model.json")["size"] == 16
+
+
+def test_weights_of_other_networks_are_refused(train, model, growing_model):
+    train("first")
+    block = growing_model.model_copy(update={"start_from": "models/first"})
+    with pytest.raises(CineganError, match="start_from: models/first has architecture dcgan, this"):
+        train("second", model=block)
+    block = model.model_copy(update={"start_from": "models/none"})
+    with pytest.raises(CineganError, match="not found; `dvc repro train@none` trains it"):
+        train("second", model=block)
+
+
 def test_a_loss_that_is_not_finite_stops_in_one_line(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(TrainingStep, "__call__", lambda self: np.array([np.nan] * 4))
+    broken = np.full(len(METRICS), np.nan), False
+    monkeypatch.setattr(TrainingStep, "__call__", lambda self, *_: broken)
     with pytest.raises(CineganError, match="a loss is not finite at step 1; lower the learning"):
         train()
-    assert not (tmp_path / "tiny").exists()
+    assert not (tmp_path / "models/tiny").exists()
 
 
-def test_one_cycle_is_too_few(train, cycles):
+def test_a_state_that_is_not_finite_is_never_written(train, monkeypatch):
+    monkeypatch.setattr(Checkpoints, "due", lambda self: True)
+
+    whole = TrainingStep.state
+    spoiled = {"generator/dense/kernel": np.array([np.nan], "float32")}
+    calls = []
+
+    def state(self):
+        calls.append(self.done)
+        return whole(self) | (spoiled if self.done == 3 else {})
+
+    monkeypatch.setattr(TrainingStep, "state", state)
+    expected = r"generator/dense/kernel is not finite; .*the last good state is .*state\.npz"
+    with pytest.raises(CineganError, match=expected):
+        train()
+    assert calls == [1, 2, 3]
+
+
+def test_one_cycle_is_too_few(train):
     with pytest.raises(CineganError, match=r"1 train cycle\(s\); at least 2 are needed"):
-        train(cycles=cycles[:1])
+        train(patients=np.array(["a"]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import training_with
 
-from cinegan.training.losses import discriminator_loss, generator_loss, generator_share
+from cinegan.training.losses import CrossEntropy, Wasserstein, loss_of
 
 
 @pytest.mark.parametrize(
@@ -17,21 +18,46 @@ from cinegan.training.losses import discriminator_loss, generator_loss, generato
         (-90.0, 90.0, 180.0, 0.0),
     ],
 )
-def test_losses(real, fake, discriminator, generator):
+def test_cross_entropy(real, fake, discriminator, generator):
     real, fake = np.float32([[real]]), np.float32([[fake]])
-    assert float(discriminator_loss(real, fake)[0, 0]) == pytest.approx(discriminator, abs=1e-6)
-    assert float(generator_loss(fake)[0, 0]) == pytest.approx(generator, abs=1e-6)
+    told = CrossEntropy().discriminator(real, fake, 1.0, 0.0)
+    assert float(told[0, 0]) == pytest.approx(discriminator, abs=1e-6)
+    assert float(CrossEntropy().generator(fake)[0, 0]) == pytest.approx(generator, abs=1e-6)
 
 
-def test_share_is_the_ratio_of_the_two_derivatives():
+def test_cross_entropy_with_other_labels():
+    """Of a label y and a logit l: -y log s(l) - (1 - y) log(1 - s(l))."""
+    s = 1 / (1 + np.exp(-2.0))
+    soft = CrossEntropy().discriminator(np.float32([[2.0]]), np.float32([[0.0]]), 0.9, 1.0)
+    expected = -0.9 * np.log(s) - 0.1 * np.log(1 - s) + np.log(2)
+    assert float(soft[0, 0]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_wasserstein():
+    loss = Wasserstein(drift=0.5)
+    told = loss.discriminator(np.float32([[2.0]]), np.float32([[-1.0]]), 1.0, 0.0)
+    assert float(told[0, 0]) == pytest.approx(-1 - 2 + 0.5 * 4)
+    assert float(loss.generator(np.float32([[-1.0]]))[0, 0]) == 1
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+@pytest.mark.parametrize("loss", [CrossEntropy(), Wasserstein(0.1)])
+def test_share_is_the_ratio_of_the_two_derivatives(loss, label):
     logits = tf.constant(np.linspace(-20, 20, 41)[:, None])
+    labels = tf.fill(logits.shape, tf.constant(label, tf.float64))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(logits)
-        own = generator_loss(logits)
-        other = discriminator_loss(tf.zeros_like(logits), logits)
+        own = loss.generator(logits)
+        other = loss.discriminator(tf.zeros_like(logits), logits, labels, labels)
     ratio = tape.gradient(own, logits) / tape.gradient(other, logits)
-    np.testing.assert_allclose(generator_share(logits), ratio, rtol=1e-6)
+    np.testing.assert_allclose(loss.share(logits, labels), ratio, rtol=1e-6)
 
 
 def test_share_stays_finite_for_absurd_logits():
-    assert np.isfinite(generator_share(np.float32([[-1e4], [1e4]]))).all()
+    share = CrossEntropy().share(np.float32([[-1e4], [1e4]]), np.float32([[0], [0]]))
+    assert np.isfinite(share).all()
+
+
+def test_the_parameters_name_the_loss():
+    assert isinstance(loss_of(training_with()), CrossEntropy)
+    assert loss_of(training_with(loss="wasserstein", drift=0.25)).drift == 0.25

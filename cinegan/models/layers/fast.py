@@ -71,49 +71,72 @@ class FourierConv2DTranspose(keras.layers.Conv2DTranspose):
 
 
 class PatchConv2D(keras.layers.Conv2D):
-    """Conv2D with padding "same" as one matrix product of patches; the stride divides the side.
+    """Conv2D with padding "same" whose kernel's gradient is one matrix product of patches.
 
-    The gradient of the kernel is then a matrix product too; convolution kernels for it are slow
-    where images are small and channels many.
+    Convolution kernels for that gradient are slow where images are small and channels many. The
+    stride divides the side.
     """
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights of Conv2D, and the places of each patch's pixels."""
-        super().build(input_shape)
-        side, kernel, stride = int(input_shape[1] or 0), self.kernel_size[0], self.strides[0]
-        if side % stride:
-            raise ValueError(f"a stride of {stride} does not divide {side} pixels")
-        out = side // stride
-        total = kernel - stride
-        self._padding = (total // 2, total - total // 2)
-        wide, self._out = side + total, out
-        rows = stride * np.arange(out)[:, None] + np.arange(kernel)  # (out, kernel)
-        places = rows[:, None, :, None] * wide + rows[None, :, None, :]
-        self._places = places.reshape(-1).astype("int32")  # (out * out * kernel * kernel,)
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         """(n, side, side, channels) to (n, out, out, filters), before the bias."""
-        channels, filters = kernel.shape[-2:]
+        return _convolve(ops.convert_to_tensor(inputs), _value(kernel), self.strides[0])
 
-        @ops.custom_gradient
-        def convolve(x: Any, w: Any) -> tuple[Any, Callable[..., tuple[Any, Any]]]:
-            padded = ops.pad(x, ((0, 0), self._padding, self._padding, (0, 0)))
-            pixels = ops.reshape(padded, (-1, padded.shape[1] * padded.shape[2], channels))
-            patches = ops.take(pixels, self._places, axis=1)  # (n, out * out * k * k, channels)
-            patches = ops.reshape(patches, (-1, int(np.prod(self.kernel_size)) * channels))
-            y = ops.matmul(patches, w)  # (n * out * out, filters)
 
-            def gradient(*upstream: Any) -> tuple[Any, Any]:
-                flat = ops.reshape(upstream[0], (-1, filters))
-                x_gradient = ops.conv_transpose(
-                    upstream[0], ops.reshape(w, kernel.shape), self.strides, "same"
-                )
-                return x_gradient, ops.matmul(ops.transpose(patches), flat)
+class PatchConv2DTranspose(keras.layers.Conv2DTranspose):
+    """Conv2DTranspose with padding "same" and no bias, whose kernel's gradient is PatchConv2D's."""
 
-            return ops.reshape(y, (-1, self._out, self._out, filters)), gradient
+    def call(self, inputs: Any) -> Any:
+        """(n, side, side, channels) to (n, stride * side, stride * side, filters)."""
+        kernel = _value(self.kernel)
+        return _convolve_transposed(ops.convert_to_tensor(inputs), kernel, self.strides[0])
 
-        # Reshaped outside, so that the inner function sees a tensor and not the variable.
-        return convolve(ops.convert_to_tensor(inputs), ops.reshape(kernel, (-1, filters)))
+
+def _value(kernel: Any) -> Any:
+    # A custom gradient takes no variables, and a reshaped one is a tensor.
+    return ops.reshape(kernel, kernel.shape)
+
+
+def _convolve(x: Any, w: Any, stride: int) -> Any:
+    """Large image x (n, side, side, c) to small (n, out, out, f), for w (k, k, c, f)."""
+
+    @ops.custom_gradient
+    def convolve(x: Any, w: Any) -> tuple[Any, Callable[..., tuple[Any, Any]]]:
+        def gradient(*upstream: Any) -> tuple[Any, Any]:
+            small = upstream[0]
+            return _convolve_transposed(small, w, stride), _kernel_gradient(x, small, w, stride)
+
+        return ops.conv(x, w, stride, "same"), gradient
+
+    return convolve(x, w)
+
+
+def _convolve_transposed(y: Any, w: Any, stride: int) -> Any:
+    """Small image y (n, out, out, f) to large (n, side, side, c): the gradient of `_convolve`."""
+
+    @ops.custom_gradient
+    def convolve(y: Any, w: Any) -> tuple[Any, Callable[..., tuple[Any, Any]]]:
+        def gradient(*upstream: Any) -> tuple[Any, Any]:
+            large = upstream[0]
+            return _convolve(large, w, stride), _kernel_gradient(large, y, w, stride)
+
+        return ops.conv_transpose(y, w, stride, "same"), gradient
+
+    return convolve(y, w)
+
+
+def _kernel_gradient(large: Any, small: Any, w: Any, stride: int) -> Any:
+    """Sum over pixels of each patch of the large image times its pixel of the small one."""
+    kernel, (_, side, _, channels) = w.shape[0], large.shape
+    out, total = side // stride, kernel - stride
+    padding = (total // 2, total - total // 2)
+    rows = stride * np.arange(out)[:, None] + np.arange(kernel)  # (out, kernel)
+    places = rows[:, None, :, None] * (side + total) + rows[None, :, None, :]
+    padded = ops.pad(large, ((0, 0), padding, padding, (0, 0)))
+    pixels = ops.reshape(padded, (-1, (side + total) ** 2, channels))
+    patches = ops.take(pixels, places.reshape(-1).astype("int32"), axis=1)
+    patches = ops.reshape(patches, (-1, kernel**2 * channels))  # (n * out * out, k * k * c)
+    flat = ops.reshape(small, (-1, w.shape[-1]))  # (n * out * out, f)
+    return ops.reshape(ops.matmul(ops.transpose(patches), flat), w.shape)
 
 
 class LeakyDropout(keras.layers.Layer):
