@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cinegan.models.layers import FourierConv2DTranspose, LeakyDropout, PatchConv2D
+from cinegan.models.layers import (
+    FourierConv2DTranspose,
+    LeakyDropout,
+    PatchConv2D,
+    PatchConv2DTranspose,
+)
 
 
 def outputs_and_gradients(layer, x, upstream):
@@ -26,6 +31,8 @@ def outputs_and_gradients(layer, x, upstream):
         (PatchConv2D, keras.layers.Conv2D, {"strides": 2}, 8, 6),
         (PatchConv2D, keras.layers.Conv2D, {"strides": 2}, 16, 3),
         (PatchConv2D, keras.layers.Conv2D, {"strides": 1}, 6, 2),
+        (PatchConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 2}, 8, 6),
+        (PatchConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 1}, 5, 3),
     ],
 )
 def test_fast_convolutions_equal_those_of_keras(fast, plain, options, side, channels):
@@ -43,9 +50,16 @@ def test_fast_convolutions_equal_those_of_keras(fast, plain, options, side, chan
 
 
 @pytest.mark.parametrize("activation", [tf.identity, tf.tanh], ids=["linear", "tanh"])
-def test_patch_convolutions_have_second_derivatives_of_keras(activation):
+@pytest.mark.parametrize(
+    ("fast", "plain", "sides"),
+    [
+        (PatchConv2D, keras.layers.Conv2D, (16, 8)),
+        (PatchConv2DTranspose, keras.layers.Conv2DTranspose, (4, 8)),
+    ],
+)
+def test_fast_convolutions_have_second_derivatives_of_keras(fast, plain, sides, activation):
     """As penalties on the discriminator's slope need them: through two layers, compiled."""
-    x = tf.constant(np.random.default_rng(0).normal(size=(3, 16, 16, 6)), tf.float32)
+    x = tf.constant(np.random.default_rng(0).normal(size=(3, sides[0], sides[0], 6)), tf.float32)
 
     @tf.function
     def gradients(layers):
@@ -59,11 +73,14 @@ def test_patch_convolutions_have_second_derivatives_of_keras(activation):
             penalty = tf.reduce_sum(inner.gradient(total, x) ** 2)
         return outer.gradient(penalty, [v.value for k in layers for v in k.trainable_variables])
 
-    pairs = [[k(f, 5, 2, "same") for f in (8, 7)] for k in (PatchConv2D, keras.layers.Conv2D)]
-    for fast, plain, shape in zip(*pairs, [(3, 16, 16, 6), (3, 8, 8, 8)], strict=True):
-        fast.build(shape)
-        plain.build(shape)
-        plain.set_weights(fast.get_weights())
+    pairs = [
+        [kind(filters, 5, 2, "same", use_bias=fast is PatchConv2D) for filters in (8, 7)]
+        for kind in (fast, plain)
+    ]
+    for ours, theirs, side, channels in zip(*pairs, sides, (6, 8), strict=True):
+        ours.build((3, side, side, channels))
+        theirs.build((3, side, side, channels))
+        theirs.set_weights(ours.get_weights())
     ours, theirs = (gradients(layers) for layers in pairs)
     for a, b in zip(ours, theirs, strict=True):
         assert float(tf.norm(b)) > 0
