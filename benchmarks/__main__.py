@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--only WORKLOAD] [--json]`."""
+"""`python -m benchmarks NAME [--only PART] [--json]`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 from cinegan.errors import run_command
 
-BENCHMARKS = ("conversion", "heart", "phantom", "training")
+BENCHMARKS = (
+    "checkpoints", "conversion", "heart", "kills", "phantom", "resolutions", "training",
+)  # fmt: skip
+IN_PARTS = ("kills", "resolutions", "training")
 
 
 def main(_: object) -> None:
@@ -19,10 +22,10 @@ def main(_: object) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object and nothing else"
     )
-    parser.add_argument("--only", metavar="WORKLOAD", help="of training: nothing but this one")
+    parser.add_argument("--only", metavar="PART", help="nothing but this part")
     arguments = parser.parse_args()
-    if arguments.only and arguments.name != "training":
-        parser.error(f"{arguments.name} is one workload")
+    if arguments.only and arguments.name not in IN_PARTS:
+        parser.error(f"{arguments.name} is measured as a whole")
     options = {"only": arguments.only} if arguments.only else {}
     result = importlib.import_module(f"benchmarks.{arguments.name}").measure(**options)
     if arguments.json:

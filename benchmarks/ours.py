@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.timing import serve
-from cinegan.errors import CineganError
+
+if TYPE_CHECKING:
+    from cinegan.training.step import TrainingStep
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 THREADS = 2
@@ -41,37 +43,51 @@ def _pggan(size: int) -> dict[str, Any]:
 WORKLOADS = {
     "dcgan64": _dcgan(64, [64, 128, 256, 512]),
     "dcgan128": _dcgan(128, [64, 128, 256, 512, 1024]),
-    "pggan16": _pggan(16),
-    "pggan64": _pggan(64),
-    "pggan256": _pggan(256),
+    **{f"pggan{size}": _pggan(size) for size in (4, 8, 16, 32, 64, 128, 256)},
+}
+
+
+# What differs from the training of the model dcgan64 in params.yaml.
+TRAININGS: dict[str, dict[str, Any]] = {
+    "dcgan": {},
+    "pggan": {
+        "batch": 16,
+        "learning_rate": 1e-3,
+        "beta_1": 0.0,
+        "beta_2": 0.99,
+        "epsilon": 1e-8,
+        "loss": "wasserstein",
+        "gradient_penalty": 10.0,
+        "drift": 1e-3,
+    },
 }
 
 
 def make_step(workload: str) -> tuple[Callable[[], object], int]:
-    """Build a workload's networks and return a function that trains them one step, and its batch.
+    """Return a function that trains a workload's networks one step, and its batch."""
+    step = make_trained(workload)
+    return lambda: step(measure=False), step.level.batch
 
-    The training is that of the model dcgan64 in params.yaml.
-    """
+
+def make_trained(workload: str) -> TrainingStep:
+    """Build a workload's networks, ready to be trained."""
     from cinegan.params import load_params
-    from cinegan.training.networks import build_discriminator, build_generator
-    from cinegan.training.runtime import configure, set_seed
-    from cinegan.training.step import TrainingStep
+    from cinegan.training.loop import prepare
+    from cinegan.training.networks import options_of
+    from cinegan.training.schedule import Level
 
     record = WORKLOADS[workload]
-    if record["architecture"] != "dcgan":
-        raise CineganError(f"{workload}: there is no training step for it")
-    training = load_params(PARAMS).model_named("dcgan64").training
-    configure(THREADS, training.precision)
-    set_seed(0)
-    generator, discriminator = build_generator(record), build_discriminator(record)
-    configure(THREADS)
-    average = build_generator(record)
+    base = load_params(PARAMS).model_named("dcgan64")
+    training = base.training.model_copy(update=TRAININGS[record["architecture"]])
+    batch = training.batch
+    assert isinstance(batch, int)
+    model = base.model_copy(update={"network": options_of(record), "training": training})
     shape = (CYCLES, record["size"], record["size"], record["phases"])
     cycles = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    step = TrainingStep(
-        generator, discriminator, average, cycles, training, 0, independent_logits=True
-    )
-    return step, training.batch
+    # The stretch of training that a growing pair spends at this size, whole.
+    level = Level(record["size"], False, batch, first=0, steps=10**9, images=0)
+    recipe = {**record, "seed": 0, "threads": THREADS}
+    return prepare(level, model, recipe, lambda size: cycles)
 
 
 def gflop(workload: str, passes: tuple[int, int]) -> float:

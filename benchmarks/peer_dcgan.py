@@ -1,8 +1,9 @@
 """The original's DCGANs in PyTorch, as a careful user of it would train them on a CPU.
 
 Same layers, losses, optimizer, batch and average as ours, and the same simultaneous update: the
-generator runs forward once a step, the discriminator once on real and once on fake, and one pass
-back serves both networks. Stock operations, in any of the settings that PyTorch offers.
+generator runs forward once a step, the discriminator once on real and once on fake, and each
+network's gradient comes from its own loss. Stock operations, in any of the settings that PyTorch
+offers.
 """
 
 from __future__ import annotations
@@ -82,16 +83,12 @@ def make_step(setting: peer.Setting, size: int) -> peer.Step:
         real = data[torch.randint(len(data), (BATCH,))]
         with peer.arithmetic(setting):
             fake = make(torch.randn(BATCH, LATENT))
-            leaf = fake.detach().requires_grad_()
-            on_real, on_fake = peer.logits_of(judge, real, leaf, setting)
+            on_real, on_fake = peer.logits_of(judge, real, fake, setting)
         loss = (functional.softplus(-on_real) + functional.softplus(on_fake)).mean()
-        *of_discriminator, of_fake = torch.autograd.grad(loss, [*update.discriminator, leaf])
-        # A logit depends on its own cycle alone, so the gradients of the two networks' losses with
-        # respect to a fake cycle differ by a factor, that of the losses' derivatives by the logit.
-        factor = -torch.exp(-on_fake.detach()).view(-1, 1, 1, 1)
-        of_fake = of_fake * factor.to(of_fake.dtype)
-        of_generator = torch.autograd.grad(fake, update.generator, of_fake)
-        update.apply([*of_generator], of_discriminator)
+        own = functional.softplus(-on_fake).mean()
+        of_generator = torch.autograd.grad(own, update.generator, retain_graph=True)
+        of_discriminator = torch.autograd.grad(loss, update.discriminator)
+        update.apply([*of_generator], [*of_discriminator])
         return float(loss.detach())
 
     return step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -140,6 +140,17 @@ class Training(Strict):
     augment_kimg: Positive
     mirror: bool
 
+    @field_validator("batch", mode="wrap")
+    @classmethod
+    def _one_or_a_list(cls, batch: Any, check: Callable[[Any], Any]) -> Any:
+        try:
+            return check(batch)
+        except ValidationError:
+            raise ValueError(
+                "must be a whole number from 2 to 4096, or for a pair that grows a list of them "
+                f"(it is {batch!r})"
+            ) from None
+
     @model_validator(mode="after")
     def _labels_belong_to_cross_entropy(self) -> Training:
         if self.loss != "bce" and (self.label_smoothing or self.label_flips):
@@ -273,6 +284,15 @@ class Params(Strict):
     def _at_least_one(cls, models: dict[str, Model]) -> dict[str, Model]:
         if not models:
             raise ValueError("at least one model is needed")
+        if Path(FRESH).name in models:
+            raise ValueError(f"no model can be called {Path(FRESH).name}: {FRESH} is fresh weights")
+        for name, model in models.items():
+            others = [f"models/{other}" for other in models if other != name]
+            if model.start_from not in [FRESH, *others]:
+                raise ValueError(
+                    f"{name}.start_from: must be {' or '.join([FRESH, *others])} "
+                    f"(it is {model.start_from!r})"
+                )
         return models
 
     def model_name(self, arguments: Sequence[str]) -> str:

@@ -51,7 +51,7 @@ def fault(tmp_path: Path, changes: dict[str, object]) -> str:
 
 def test_the_shipped_parameters_are_valid_and_come_back_as_written():
     loaded = params.load_params(SHIPPED)
-    assert loaded.model_dump() == VALUES
+    assert loaded.model_dump(exclude_unset=True) == VALUES
     assert isinstance(loaded.models["dcgan64"].network, dcgan.Network)
 
 
@@ -64,8 +64,13 @@ def keys_below(values: dict[str, object], prefix: str = "") -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("key", [k for k in keys_below(VALUES) if k not in (
-    "data.mirror", "models.dcgan64", "crop.override")])  # fmt: skip
+OF_GROWTH = ("fade_kimg", "stable_kimg")  # needed by some models only, and told otherwise
+OPTIONAL = ("data.mirror", "crop.override", *(f"models.{name}" for name in VALUES["models"]))
+
+
+@pytest.mark.parametrize(
+    "key", [k for k in keys_below(VALUES) if k not in OPTIONAL and not k.endswith(OF_GROWTH)]
+)
 def test_every_shipped_key_is_described_by_the_schema_and_required(tmp_path, key):
     # A key the schema did not know would be refused, and one that it did not need could go.
     assert fault(tmp_path, {key: REMOVED}).startswith(f"{key}: field required")
@@ -95,7 +100,7 @@ def test_every_knob_has_a_comment_on_its_line():
         ("models.dcgan64.training.batch_size", "batch"),
         ("models.dcgan64.training.lr", "learning_rate"),
         ("models.dcgan64.budgets.labtop", "laptop"),
-        ("models.dcgan64.budgets.laptop.kimg", "total_kimg"),
+        ("models.dcgan64.budgets.laptop.total", "total_kimg"),
         ("sample.cycle", "cycles"),
         ("evaluate.extractors", "extractor"),
     ],
@@ -120,7 +125,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_valid_one(tmp_path, unknown,
         ("data.mirror", 3, "input should be a valid string (it is 3)"),
         ("data.exclude", "SCD0000101", "input should be a valid list (it is 'SCD0000101')"),
         ("crop.box_mm", "150", "input should be a valid number (it is '150')"),
-        ("models.dcgan64.training.batch", "32", "input should be a valid integer (it is '32')"),
+        ("models.dcgan64.training.batch", "32", "must be a whole number from 2 to 4096, or for a "),
         ("models.dcgan64.network.leak", None, "input should be a valid number (it is None)"),
         ("models.dcgan64.network", 5, "input should be a valid dictionary"),
         ("data.split", None, "input should be a valid dictionary"),
@@ -146,7 +151,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_valid_one(tmp_path, unknown,
         ("evaluate.extractor", "inception", "input should be 'texture' (it is 'inception')"),
         ("models.dcgan64.input", "crop", "input should be 'frame' or 'ventricles'"),
         ("models.dcgan64.training.precision", "fp16", "input should be 'bfloat16' or 'float32'"),
-        ("models.dcgan64.architecture", "dcgam", "no such file in cinegan/models; there are dcgan"),
+        ("models.dcgan64.architecture", "dcgam", "no such file in cinegan/models; there are cineg"),
         # what fits together
         ("data.split.test", 0.9, None),
         ("sample.shown", 64, None),
@@ -183,6 +188,46 @@ def test_a_box_by_hand_is_a_row_and_a_column(tmp_path, override):
 
 def test_no_model_at_all_is_refused(tmp_path):
     assert fault(tmp_path, {"models": {}}) == "models: at least one model is needed"
+
+
+@pytest.mark.parametrize("folder", ["models/dcgan64", "models/other", "data/cycles"])
+def test_a_model_starts_from_fresh_weights_or_from_another(tmp_path, folder):
+    refused = fault(tmp_path, {"models.dcgan64.start_from": folder})
+    assert refused.startswith(
+        ("models: dcgan64.start_from: must be models/fresh or models/", "models.")
+    )
+    params.load_params(changed(tmp_path, {"models.dcgan64.start_from": "models/dcgan128"}))
+
+
+def test_fresh_is_no_name_for_a_model(tmp_path):
+    message = fault(tmp_path, {"models.fresh": VALUES["models"]["dcgan64"]})
+    assert message == "models: no model can be called fresh: models/fresh is fresh weights"
+
+
+GROWING = "models.pggan256"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training.batch": 16}, "training.batch must be a list of 7 numbers, one for each size"),
+        ({"training.batch": [16] * 6}, "training.batch must be a list of 7 numbers"),
+        ({"training.batch": [16] * 6 + [6]}, "a batch of 6 is not made of whole groups of 4"),
+        ({"budgets.full.fade_kimg": REMOVED}, "budgets.full: fade_kimg and stable_kimg are needed"),
+        ({"size": 96}, "size 96 does not fit: a progressive GAN doubles from 4 pixels"),
+        ({"training.label_flips": 0.1}, "label_smoothing and label_flips go with loss bce only"),
+    ],
+)  # fmt: skip
+def test_what_a_growing_pair_needs(tmp_path, changes, message):
+    told = fault(tmp_path, {f"{GROWING}.{key}": value for key, value in changes.items()})
+    assert message in told
+
+
+def test_what_a_pair_that_does_not_grow_refuses(tmp_path):
+    told = fault(tmp_path, {"models.dcgan64.training.batch": [32]})
+    assert told == "models.dcgan64: training.batch must be one number: the networks do not grow"
+    told = fault(tmp_path, {"models.dcgan64.budgets.full.fade_kimg": 1.0})
+    assert "budgets.full: no fade_kimg or stable_kimg: the networks do not grow" in told
 
 
 def test_a_models_name_is_fit_for_a_folder(tmp_path):
@@ -244,7 +289,8 @@ def blocks(schema: type[BaseModel]) -> list[type[BaseModel]]:
 @pytest.mark.parametrize("block", blocks(params.Strict))
 def test_no_block_has_defaults_or_lets_unknown_keys_pass(block):
     assert block.model_config["extra"] == "forbid"
-    assert all(field.is_required() for field in block.model_fields.values())
+    fields = {name: field for name, field in block.model_fields.items() if name not in OF_GROWTH}
+    assert all(field.is_required() for field in fields.values())
 
 
 def test_checking_the_parameters_loads_no_backend_and_takes_a_moment():

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from cinegan.errors import CineganError
 from cinegan.files import read_json, write_json
 from cinegan.models import DISCRIMINATOR_WEIGHTS, RECORD, WEIGHTS
+from cinegan.params import NetworkOptions
 from cinegan.sampling import CHUNK, latents
 from cinegan.training.schedule import Level
 
@@ -38,9 +39,14 @@ def build_discriminator(record: dict[str, Any]) -> Any:
     return _built("discriminator", record)
 
 
+def options_of(record: dict[str, Any]) -> NetworkOptions:
+    """The options of a record's networks, as their architecture's file checks them."""
+    return _architecture(record)[1]
+
+
 def at_level(record: dict[str, Any], level: Level) -> dict[str, Any]:
     """The record of a growing pair as it is at a level; of another, the record itself."""
-    if not _architecture(record)[1].grows:
+    if not options_of(record).grows:
         return record
     return {**record, "size": level.size, "fading": level.fading, "grows_to": record["size"]}
 
@@ -58,14 +64,19 @@ def settle_statistics(generator: Any, seed: int) -> None:
     ]
     if not normalisations:
         return
-    usual = [layer.momentum for layer in normalisations]
+    dropouts = [layer for layer in generator.layers if hasattr(layer, "draw")]
+    momenta, rates = [n.momentum for n in normalisations], [d.rate for d in dropouts]
+    for layer in dropouts:  # samples are drawn without
+        layer.rate = 0.0
     for done in range(SETTLING_BATCHES):
         for layer in normalisations:
             layer.momentum = done / (done + 1)
         first = SETTLING_LATENTS + done * CHUNK
         generator(latents(seed, first, CHUNK, generator.input_shape[-1]), training=True)
-    for layer, momentum in zip(normalisations, usual, strict=True):
+    for layer, momentum in zip(normalisations, momenta, strict=True):
         layer.momentum = momentum
+    for layer, rate in zip(dropouts, rates, strict=True):
+        layer.rate = rate
 
 
 def save_networks(folder: Path, record: dict[str, Any], generator: Any, discriminator: Any) -> None:
