@@ -86,6 +86,9 @@ FLOOR_2 = (
     "cinegan/conversion.py",
     "cinegan/stack_reading.py",
     "cinegan/contact_sheet.py",
+    "cinegan/outline.py",
+    "cinegan/drawings.py",
+    "cinegan/models/__main__.py",
 )
 
 

@@ -49,19 +49,22 @@ def passes(training: Training) -> tuple[float, float]:
 
 
 def flops_per_image(network: Any) -> float:
-    """Floating-point operations of one forward pass of one image: 2 per multiply-add.
+    """Floating-point operations of one forward pass of one image, the sum over layers."""
+    return sum(flops_of_layer(layer) for layer in network.layers)
 
-    Counts convolutions and dense layers, beside which the rest is small.
+
+def flops_of_layer(layer: Any) -> float:
+    """Floating-point operations of a layer for one image, forward: 2 per multiply-add.
+
+    Counts convolutions and dense layers, as their definition has them; the rest is small beside
+    them and counts as 0.
     """
-    total = 0.0
-    for layer in network.layers:
-        if not hasattr(layer, "kernel"):
-            continue
-        # A transposed convolution applies its kernel at every input pixel, the others at every
-        # output pixel; a dense layer applies it once.
-        tensor = layer.input if "Transpose" in type(layer).__name__ else layer.output
-        total += 2.0 * np.prod(tensor.shape[1:-1]) * np.prod(layer.kernel.shape)
-    return float(total)
+    if not hasattr(layer, "kernel"):
+        return 0.0
+    # A transposed convolution applies its kernel at every input pixel, the others at every output
+    # pixel; a dense layer applies it once.
+    tensor = layer.input if "Transpose" in type(layer).__name__ else layer.output
+    return 2.0 * float(np.prod(tensor.shape[1:-1]) * np.prod(layer.kernel.shape))
 
 
 def _memory_bytes(generator: Any, discriminator: Any, batch: int) -> float:
