@@ -72,8 +72,8 @@ def told(name: str, model: Model, record: dict[str, Any], budgets: list[str]) ->
     return [
         f"{name}: {record['architecture']} at {size}, {record['phases']} phases",
         *(_network_table(one) for one in networks),
-        f"A step amounts to {counts[0]:g} forward passes of the generator and {counts[1]:g} of the "
-        f"discriminator per image: {work / 1e9:.2f} GFLOP.",
+        f"A step amounts to {counts[0]:.3g} forward passes of the generator and {counts[1]:.3g} of "
+        f"the discriminator per image: {work / 1e9:.2f} GFLOP.",
         *(_schedule_table(model, budget) for budget in budgets),
     ]
 
