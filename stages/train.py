@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from cinegan import tracking
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.params import load_params
+from cinegan.training.devices import is_chief
 from cinegan.training.loop import train
 
 
@@ -19,7 +21,12 @@ def main(arguments: Sequence[str]) -> None:
     model = params.model_named(name)
     budget = getattr(model.budgets, params.budget)
     cohort = Cohort(Path(model.folder))
-    with tracking.new_run(f"{name} {params.budget}") as run:
+    journal = (
+        tracking.new_run(f"{name} {params.budget}")
+        if is_chief(params.devices)
+        else nullcontext(tracking.Run(None, ""))
+    )
+    with journal as run:
         train(
             lambda size: cohort.split("train", size)[0],
             cohort.patient_of_each("train"),

@@ -33,13 +33,15 @@ class Checkpoints:
 
     Attributes
     ----------
+    key : str
+        What stands for the recipe, 16 hexadecimal digits.
     snapshots : Path
         Folder of the pictures so far.
     """
 
     def __init__(self, checkout: Path, name: str, record: dict[str, Any]) -> None:
-        self.name = name
-        self._folder = checkout / ".checkpoints" / f"{name}-{_key(record)}"
+        self.name, self.key = name, _key(record)
+        self._folder = checkout / ".checkpoints" / f"{name}-{self.key}"
         self.snapshots = self._folder / "snapshots"
         self._saved_at, self._write_s = time.monotonic(), 0.0
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -33,17 +37,21 @@ def strategy_of(devices: str) -> Any:
         If "workers" is asked for without a TF_CONFIG that lists them.
     """
     if devices == "workers":
-        _check_workers()
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _workers()
     if devices == "all":
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 
 
-def is_chief() -> bool:
-    """Whether this process is the one that writes: the first of the workers."""
-    resolver = tf.distribute.get_strategy().cluster_resolver
-    return resolver is None or resolver.task_id == 0
+def is_chief(devices: str) -> bool:
+    """Whether this process is the one that writes and reports: the first of the workers.
+
+    Raises
+    ------
+    CineganError
+        If "workers" is asked for without a TF_CONFIG that lists them.
+    """
+    return devices != "workers" or _index_of_this_worker() == 0
 
 
 def device_count() -> int:
@@ -86,19 +94,36 @@ def mean_over_devices(values: Any) -> Any:
 
 
 def from_chief(value: np.ndarray) -> np.ndarray:
-    """The chief's value of an array that has one shape and dtype on all workers."""
+    """The chief's value, bit for bit, of an array that has one shape and dtype on all workers."""
     strategy = tf.distribute.get_strategy()
     if strategy.cluster_resolver is None:
         return value
+    bits = np.ascontiguousarray(value).reshape(-1).view(np.int32)
+    on_each = strategy.run(_of_first, args=(tf.constant(bits),))
+    told = strategy.experimental_local_results(on_each)[0].numpy()
+    return told.view(value.dtype).reshape(value.shape)
 
-    @tf.function
-    def told(own: tf.Tensor) -> tf.Tensor:
-        context = tf.distribute.get_replica_context()
-        first = tf.cast(context.replica_id_in_sync_group == 0, own.dtype)
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, own * first)
 
-    on_each = strategy.run(told, args=(tf.convert_to_tensor(value),))
-    return strategy.experimental_local_results(on_each)[0].numpy()
+def meet() -> None:
+    """Wait until all workers are here."""
+    from_chief(np.zeros(1, np.int32))
+
+
+@contextmanager
+def loss_explained(name: str) -> Iterator[None]:
+    """Say in one line that another worker is gone; without it this one cannot go on.
+
+    Raises
+    ------
+    CineganError
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError):
+        raise CineganError(
+            f"{name}: another worker has ended or cannot be reached; the same command on all of "
+            "them goes on from the last state that was saved"
+        ) from None
 
 
 def synchronise(network: Any) -> None:
@@ -109,15 +134,32 @@ def synchronise(network: Any) -> None:
                 layer.synchronized = True
 
 
-def _check_workers() -> None:
-    hint = (
+@lru_cache  # a process joins the others once
+def _workers() -> Any:
+    _index_of_this_worker()
+    usual = signal.getsignal(signal.SIGTERM)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    signal.signal(signal.SIGTERM, usual)  # TensorFlow takes it for itself, to no effect
+    return strategy
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+def _of_first(own: tf.Tensor) -> tf.Tensor:
+    context = tf.distribute.get_replica_context()
+    first = tf.cast(context.replica_id_in_sync_group == 0, tf.int32)
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, own * first)
+
+
+def _index_of_this_worker() -> int:
+    """Its place in the list of TF_CONFIG."""
+    try:
+        config = json.loads(os.environ.get("TF_CONFIG", ""))
+        cluster, kind, index = config["cluster"], config["task"]["type"], config["task"]["index"]
+        if [*cluster] == [kind] == ["worker"] and 0 <= index < len(cluster["worker"]):
+            return index
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise CineganError(
         'devices: workers needs TF_CONFIG, such as {"cluster": {"worker": ["host1:2222", '
         '"host2:2222"]}, "task": {"type": "worker", "index": 0}}; docs/scaling.md shows how'
     )
-    try:
-        config = json.loads(os.environ.get("TF_CONFIG", ""))
-        if config["cluster"]["worker"] and config["task"]["index"] >= 0:
-            return
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise CineganError(hint)

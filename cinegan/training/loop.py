@@ -85,7 +85,7 @@ def train(
         raise CineganError(f"{name}: {len(patients)} train cycle(s); at least 2 are needed")
     cycles_at = lru_cache(maxsize=2)(cycles_at)
     configure(threads, deterministic=model.training.deterministic)
-    strategy = spread.strategy_of(devices)
+    strategy, chief = spread.strategy_of(devices), spread.is_chief(devices)
     with strategy.scope():
         record = _record(cycles_at(model.size), patients, model, budget, seed, threads, devices)
         start = None
@@ -98,21 +98,23 @@ def train(
         print(f"{name}: {_plan(schedule, record)}", flush=True)
         run.params({"model": name, **record})
         states = Checkpoints(main_checkout(), name, record)
-        # Another worker may be at the same recipe: it waits, and then trains for itself.
-        with states.lock() if spread.is_chief() else nullcontext():
+        # Another process may be at the same recipe: it waits, and then trains for itself.
+        with states.lock() if chief else nullcontext(), spread.loss_explained(name):
             training = _Training(name, model, schedule, record, cycles_at, states, run)
             training.begin(start)
             training.go_on()
-            if not spread.is_chief():
-                return
-            settle_statistics(training.step.pair.average, seed)
-            with atomic_folder(folder) as partial:
-                pair = training.step.pair
-                save_networks(partial, training.record, pair.average, pair.discriminator)
-                shutil.copytree(states.snapshots, partial / "snapshots")
-                digest = sha256(partial / WEIGHTS)
-            # A finished state would make the next run look reproducible untrained.
-            states.delete()
+            if chief:
+                settle_statistics(training.step.pair.average, seed)
+                with atomic_folder(folder) as partial:
+                    pair = training.step.pair
+                    save_networks(partial, training.record, pair.average, pair.discriminator)
+                    shutil.copytree(states.snapshots, partial / "snapshots")
+                    digest = sha256(partial / WEIGHTS)
+                # A finished state would make the next run look reproducible untrained.
+                states.delete()
+            spread.meet()  # a worker that is done before would look like one that is lost
+    if not chief:
+        return
     with atomic_file(curves) as partial:
         table = pd.DataFrame(training.history, columns=["kimg", "size", *METRICS])
         table = table.astype({"size": int})
@@ -162,6 +164,7 @@ class _Training:
         run: Run,
     ) -> None:
         self.name, self.model, self.schedule, self.whole = name, model, schedule, record
+        self.chief = spread.is_chief(record["devices"])
         self.cycles_at, self.states, self.run = cycles_at, states, run
         self.history: list[list[float]] = []  # the curves' points, (kimg, size, *METRICS) each
         self.since: list[np.ndarray] = []  # metrics of the steps since the last of them
@@ -174,8 +177,14 @@ class _Training:
 
     def begin(self, start: Any) -> None:
         """Take up the last state that was saved; without one, start."""
-        state = self.states.load() if spread.is_chief() else None
-        level = int(spread.from_chief(np.int64(state["level"] if state else -1)))
+        mine = np.frombuffer(bytes.fromhex(self.states.key), np.int32)
+        if (spread.from_chief(mine) != mine).any():
+            raise CineganError(
+                f"{self.name}: this worker's parameters, data, code or libraries are others than "
+                "the first one's"
+            )
+        state = self.states.load() if self.chief else None
+        level = int(spread.from_chief(np.array(state["level"] if state else -1)))
         self.step = self._prepare(self.schedule.levels[max(level, 0)])
         if level < 0:
             if start is not None:
@@ -202,6 +211,7 @@ class _Training:
                 unit="img",
                 unit_scale=True,
                 mininterval=1,
+                disable=not self.chief,
             ) as bar,
         ):
             for number in range(first + 1, schedule.steps + 1):
@@ -216,7 +226,7 @@ class _Training:
                 if schedule.is_curve_point(number):
                     seconds = time.monotonic() - started
                     self._add_point(number, (schedule.shown(number) - shown) / seconds)
-                if spread.is_chief():
+                if self.chief:
                     if schedule.is_snapshot(number):
                         kimg = schedule.kimg(number)
                         self.run.picture(self._snapshot(kimg), "samples", kimg)
@@ -248,7 +258,7 @@ class _Training:
         self.states.save(
             {
                 **self.step.state(),
-                "level": np.int64(self.schedule.levels.index(self.step.level)),
+                "level": np.array(self.schedule.levels.index(self.step.level)),
                 "history": np.array(self.history),
                 "since": np.array(self.since),
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import tensorflow as tf
+from keras.src.utils.naming import reset_uids
 
 
 def configure(threads: int, precision: str = "float32", deterministic: bool = True) -> None:
@@ -34,7 +35,6 @@ def configure(threads: int, precision: str = "float32", deterministic: bool = Tr
 
 def set_seed(seed: int) -> None:
     """Make fresh weights, and the layers' names kept with them, a function of the seed."""
-    policy = keras.config.dtype_policy()
-    keras.utils.clear_session(free_memory=False)  # names count from 0 again; forgets the policy
-    keras.config.set_dtype_policy(policy)
+    # Not `clear_session`, which would also leave the scope of a `tf.distribute` strategy.
+    reset_uids()
     keras.utils.set_random_seed(seed)

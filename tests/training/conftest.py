@@ -57,7 +57,7 @@ def model_with(network, training, budget, size=16):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def model():
     network = dcgan.Network(
         latent=8,
@@ -72,7 +72,7 @@ def model():
     return model_with(network, training_with(), budget)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def growing_model():
     """Grows from 4x4 to 16x16 in 14 steps of 4: 2, then 3 fading and 2 whole, 3 fading, 4 whole."""
     network = pggan.Network(latent=8, filters=64, most_filters=16, group=2)
@@ -84,7 +84,7 @@ def growing_model():
     return model_with(network, training, budget)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cycles():
     """Ten bright discs that beat, (10, 16, 16, 6) uint8."""
     y, x, t = np.mgrid[:16, :16, :6]
@@ -93,7 +93,7 @@ def cycles():
     return (np.stack(discs) * 200 + 20).astype(np.uint8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cycles_at(cycles):
     """The discs at any smaller size: means over squares."""
 
