@@ -10,9 +10,9 @@ from typing import Any
 from cinegan.errors import run_command
 
 BENCHMARKS = (
-    "checkpoints", "conversion", "heart", "kills", "phantom", "resolutions", "training",
+    "ablation", "checkpoints", "conversion", "heart", "kills", "phantom", "resolutions", "training",
 )  # fmt: skip
-IN_PARTS = ("kills", "resolutions", "training")
+IN_PARTS = ("ablation", "kills", "resolutions", "training")
 
 
 def main(_: object) -> None:

@@ -90,8 +90,8 @@ def write_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> 
     Parameters
     ----------
     table : list of dict
-        One row per model with `model` and `<distance>_train`, `_test`, `_floor`; None where
-        there is no value.
+        One row per model with `model`, `input`, `size` and `<distance>_train`, `_test`, `_floor`;
+        None where there is no value.
     distance : str
         For example "frechet_texture".
     """
@@ -110,7 +110,8 @@ def write_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> 
         axes.barh(places, values, 0.25, xerr=spread, label=label, color=colour, capsize=2)
         for place, value, beyond in zip(places, values, spread, strict=True):
             axes.annotate(f"  {value:.3g}", (value + beyond, place), va="center", fontsize=8)
-    axes.set_yticks(np.arange(len(table)), [row["model"] for row in table])
+    seen = [f"{row['model']}\n{row['input']}, {row['size']}x{row['size']}" for row in table]
+    axes.set_yticks(np.arange(len(table)), seen)
     axes.invert_yaxis()
     axes.set_xlabel(f"{distance.replace('_', ' ')} distance (lower is closer to real)")
     axes.margins(x=0.12)

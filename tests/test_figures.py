@@ -86,6 +86,7 @@ def test_a_comparison_is_drawn_with_missing_values_and_the_same_bytes_twice(tmp_
         {"model": "dcgan64", "d_train": 1.0, "d_test": 1.5, "d_floor": 0.2, "d_floor_sd": 0.1},
         {"model": "pggan64", "d_train": 0.5, "d_test": None, "d_floor": None},
     ]
+    table = [{"input": "frame", "size": 64, **row} for row in table]
     for name in ("a.png", "b.png"):
         figures.write_comparison(tmp_path / name, table, "d")
     picture = iio.imread(tmp_path / "a.png")
