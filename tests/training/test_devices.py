@@ -27,7 +27,7 @@ from cinegan.models import DISCRIMINATOR_WEIGHTS, WEIGHTS, pggan
 from cinegan.training import devices
 from cinegan.training.step import AVERAGED
 
-PATIENCE_S = 150  # for a group of processes on a machine with other work; then they are killed
+PATIENCE_S = 300  # for a group of processes, on a machine with other work; then they are killed
 # Sums over a batch are taken in another order, in float32: of its 24 bits, losses of about 1 lose
 # the last few in 10 steps. The curves are written with 6 digits, which is 1e-6 of them. Weights
 # differ more, since Adam divides by gradients that may be small: a tenth of its step is allowed.
