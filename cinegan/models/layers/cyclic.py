@@ -13,8 +13,9 @@ class HarmonicSynthesis(keras.layers.Layer):
     """From maps of a cycle's harmonics to its phases, by an inverse discrete Fourier transform.
 
     A network that makes harmonics instead of phases can make any cycle, but what it makes before
-    it has learnt much is a closed and smooth one: harmonic k is scaled by 1 / (1 + k) ** smoothness.
-    The transform is a small constant matrix; its rows are orthonormal but for that scale.
+    it has learnt much is a closed and smooth one: harmonic k is scaled by
+    1 / (1 + k) ** smoothness. The transform is a small constant matrix; its rows are orthonormal
+    but for that scale.
     """
 
     def __init__(self, smoothness: float, **options: Any) -> None:
@@ -31,7 +32,7 @@ class HarmonicSynthesis(keras.layers.Layer):
 
 
 def harmonics(phases: int, smoothness: float) -> np.ndarray:
-    """Mean, then cosine and sine of each frequency up, over the phases, (phases, phases) float32."""
+    """Mean, then cosine and sine of each frequency, over the phases, (phases, phases) float32."""
     turn = 2 * np.pi * np.arange(phases) / phases
     rows = [np.full(phases, np.sqrt(1 / phases))]
     frequencies = [0]
