@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+import numpy as np
 import pandas as pd
 
-from cinegan import figures
 from cinegan.errors import CineganError
 from cinegan.files import atomic_file, read_json, write_json
+
+matplotlib.use("Agg")
 
 ENDS = ("train", "test", "floor", "ratio")
 
@@ -53,5 +56,50 @@ def compare(
     with atomic_file(folder / "plots" / "compare.csv") as partial:
         pd.DataFrame(bars).to_csv(partial, index=False, lineterminator="\n")
     rows = [{"model": name, **report} for name, report in reports.items()]
-    figures.write_comparison(folder / "plots" / "compare.png", rows, distance)
+    draw_comparison(folder / "plots" / "compare.png", rows, distance)
     return table
+
+
+def draw_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> None:
+    """Draw each model's distance to train and to test patients beside its floor.
+
+    Parameters
+    ----------
+    table : list of dict
+        One row per model with `model`, `input`, `size` and `<distance>_train`, `_test`, `_floor`;
+        None where there is no value.
+    distance : str
+        For example "frechet_texture".
+    """
+    from matplotlib import pyplot, ticker
+
+    sets = {
+        "train": ("against train patients", "#4878a8"),
+        "test": ("against test patients", "#d1605e"),
+        "floor": ("floor: real test against real train", "#9a9a9a"),
+    }
+    figure, axes = pyplot.subplots(figsize=(7, 1.2 + 0.9 * len(table)), layout="constrained")
+    for k, (name, (label, colour)) in enumerate(sets.items()):
+        rows = [row for row in table if row.get(f"{distance}_{name}")]
+        values = np.array([row[f"{distance}_{name}"] for row in rows])
+        spread = [row.get(f"{distance}_{name}_sd") or 0.0 for row in rows]
+        places = np.array([table.index(row) for row in rows]) + 0.27 * (k - 1)
+        axes.errorbar(values, places, xerr=spread, fmt="o", label=label, color=colour, capsize=2)
+        for place, value, beyond in zip(places, values, spread, strict=True):
+            told = f"  {value:,.0f}" if value >= 100 else f"  {value:.3g}"
+            axes.annotate(told, (value + beyond, place), va="center", fontsize=8)
+    # From the floor to an untrained model distances span orders of magnitude.
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:,g}"))
+    axes.grid(axis="x", color="#e5e5e5")
+    axes.set_axisbelow(True)
+    seen = [f"{row['model']}\n{row['input']}, {row['size']}x{row['size']}" for row in table]
+    axes.set_yticks(np.arange(len(table)), seen)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{distance.replace('_', ' ')} distance (lower is closer to real)")
+    axes.margins(x=0.12)
+    figure.legend(fontsize=8, frameon=False, loc="outside upper left", ncols=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    with atomic_file(path) as partial:
+        figure.savefig(partial, dpi=120, metadata={"Software": None})
+    pyplot.close(figure)

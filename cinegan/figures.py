@@ -1,17 +1,13 @@
-"""Pictures of cycles: grids with phases along the row, looping GIFs, and the comparison."""
+"""Pictures of cycles: grids with phases along the row, and looping GIFs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import imageio.v3 as iio
-import matplotlib
 import numpy as np
 
 from cinegan.files import atomic_file
-
-matplotlib.use("Agg")
 
 GIF_FRAME_MS = 50  # 20 phases a second: a heart at 60 beats a minute
 SHOWN_SIDE = 128  # smaller cycles are magnified to this many pixels, so that people can see them
@@ -82,41 +78,3 @@ def write_gif(path: Path, movie: np.ndarray) -> None:
     with atomic_file(path) as partial:
         encoded = iio.imwrite("<bytes>", movie, extension=".gif", duration=GIF_FRAME_MS, loop=0)
         partial.write_bytes(encoded)
-
-
-def write_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> None:
-    """Draw each model's distance to train and to test patients beside its floor.
-
-    Parameters
-    ----------
-    table : list of dict
-        One row per model with `model`, `input`, `size` and `<distance>_train`, `_test`, `_floor`;
-        None where there is no value.
-    distance : str
-        For example "frechet_texture".
-    """
-    import matplotlib.pyplot as plt
-
-    sets = {
-        "train": ("against train patients", "#4878a8"),
-        "test": ("against test patients", "#d1605e"),
-        "floor": ("floor: real test against real train", "#9a9a9a"),
-    }
-    figure, axes = plt.subplots(figsize=(7, 1.2 + 0.9 * len(table)), layout="constrained")
-    for k, (name, (label, colour)) in enumerate(sets.items()):
-        values = [row.get(f"{distance}_{name}") or 0.0 for row in table]
-        spread = [row.get(f"{distance}_{name}_sd") or 0.0 for row in table]
-        places = np.arange(len(table)) + 0.27 * (k - 1)
-        axes.barh(places, values, 0.25, xerr=spread, label=label, color=colour, capsize=2)
-        for place, value, beyond in zip(places, values, spread, strict=True):
-            axes.annotate(f"  {value:.3g}", (value + beyond, place), va="center", fontsize=8)
-    seen = [f"{row['model']}\n{row['input']}, {row['size']}x{row['size']}" for row in table]
-    axes.set_yticks(np.arange(len(table)), seen)
-    axes.invert_yaxis()
-    axes.set_xlabel(f"{distance.replace('_', ' ')} distance (lower is closer to real)")
-    axes.margins(x=0.12)
-    figure.legend(fontsize=8, frameon=False, loc="outside upper left", ncols=3)
-    axes.spines[["top", "right"]].set_visible(False)
-    with atomic_file(path) as partial:
-        figure.savefig(partial, dpi=120, metadata={"Software": None})
-    plt.close(figure)

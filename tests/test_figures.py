@@ -81,20 +81,6 @@ def test_a_gif_loops_for_ever_with_a_frame_per_phase_and_the_same_bytes_twice(tm
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
 
 
-def test_a_comparison_is_drawn_with_missing_values_and_the_same_bytes_twice(tmp_path):
-    table = [
-        {"model": "dcgan64", "d_train": 1.0, "d_test": 1.5, "d_floor": 0.2, "d_floor_sd": 0.1},
-        {"model": "pggan64", "d_train": 0.5, "d_test": None, "d_floor": None},
-    ]
-    table = [{"input": "frame", "size": 64, **row} for row in table]
-    for name in ("a.png", "b.png"):
-        figures.write_comparison(tmp_path / name, table, "d")
-    picture = iio.imread(tmp_path / "a.png")
-    assert min(picture.shape[:2]) > 200
-    assert picture[..., :3].std() > 10  # something is drawn
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-
-
 def test_real_cycles_stand_above_synthetic_ones():
     real = np.stack([np.full((4, 4, 3), k, np.uint8) for k in range(11)])
     movie = figures.real_above_synthetic(real, real[::-1], columns=3)
