@@ -17,9 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
+import torch._functorch.config
 from torch import Tensor, nn
 
 from benchmarks.timing import serve, step_seconds
+
+# Two losses go back through one graph, whose buffers a compiled network may not give away.
+torch._functorch.config.donated_buffer = False
 
 BFLOAT16, CHANNELS_LAST, COMPILED = "bfloat16_autocast", "channels_last", "compiled"
 ONE_BATCH = "one_batch"  # real and fake cycles go through the discriminator together

@@ -96,7 +96,11 @@ class Checkpoints:
         return f"the last good state is {path}" if path.exists() else "no state was saved yet"
 
     def delete(self) -> None:
-        """Leave nothing of a training that has ended."""
+        """Leave nothing of a training that has ended.
+
+        The state goes first: a kill in between must not leave one without its pictures.
+        """
+        (self._folder / STATE).unlink(missing_ok=True)
         shutil.rmtree(self._folder)
         Path(f"{self._folder}.lock").unlink()
 
@@ -107,7 +111,9 @@ def _key(record: dict[str, Any]) -> str:
         *sorted((package / "training").glob("*.py")),
         package / "models" / f"{record['architecture']}.py",
         *sorted((package / "models" / "layers").glob("*.py")),
+        package / "data" / "cohort.py",
         package / "data" / "intensity.py",
+        package / "data" / "resizing.py",
         package / "sampling.py",
         package / "figures.py",
     ]

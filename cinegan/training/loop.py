@@ -19,7 +19,7 @@ from tqdm import tqdm
 from cinegan import figures
 from cinegan.errors import CineganError
 from cinegan.files import atomic_file, atomic_folder, sha256
-from cinegan.models import WEIGHTS
+from cinegan.models import DISCRIMINATOR_WEIGHTS, WEIGHTS
 from cinegan.params import FRESH, Budget, Model
 from cinegan.sampling import draw_cycles
 from cinegan.tracking import WEIGHTS_TAG, Run
@@ -91,7 +91,9 @@ def train(
         start = None
         if model.start_from != FRESH:
             start = load_pair(Path(model.start_from), record)
-            record["start_sha256"] = sha256(Path(model.start_from) / WEIGHTS)
+            record["start_sha256"] = [
+                sha256(Path(model.start_from) / file) for file in (WEIGHTS, DISCRIMINATOR_WEIGHTS)
+            ]
         schedule = Schedule.of(model, budget, start.size if start else None)
         for level in schedule.levels:
             spread.check_batch(name, level.batch, model.network.check_batch)
@@ -110,15 +112,13 @@ def train(
                     save_networks(partial, training.record, pair.average, pair.discriminator)
                     shutil.copytree(states.snapshots, partial / "snapshots")
                     digest = sha256(partial / WEIGHTS)
-                # A finished state would make the next run look reproducible untrained.
+                _write_curves(curves, training.history)
+                # A finished state would make the next run look reproducible untrained. It goes
+                # last: until all is written, the same command must find it.
                 states.delete()
             spread.meet()  # a worker that is done before would look like one that is lost
     if not chief:
         return
-    with atomic_file(curves) as partial:
-        table = pd.DataFrame(training.history, columns=["kimg", "size", *METRICS])
-        table = table.astype({"size": int})
-        table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     run.tags({WEIGHTS_TAG: digest})
     run.artifact(folder, "model")
     run.artifact(curves, "model")
@@ -195,7 +195,9 @@ class _Training:
         self.step.restore({key: spread.from_chief(saved[key]) for key in blank})
         if state:
             self.history, self.since = state["history"].tolist(), list(state["since"])
-        print(f"{self.name}: goes on from step {self.step.done} of {self.schedule.steps}")
+        print(
+            f"{self.name}: goes on from step {self.step.done} of {self.schedule.steps}", flush=True
+        )
 
     def go_on(self) -> None:
         """Run all steps that are left."""
@@ -278,6 +280,12 @@ class _Training:
             f"{self.name}: a loss is not finite at step {number}; lower the learning rate or "
             f"train in float32 ({self.states.last_good()})"
         )
+
+
+def _write_curves(path: Path, history: list[list[float]]) -> None:
+    table = pd.DataFrame(history, columns=["kimg", "size", *METRICS]).astype({"size": int})
+    with atomic_file(path) as partial:
+        table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _record(

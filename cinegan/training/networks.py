@@ -126,6 +126,11 @@ def load_pair(folder: Path, wanted: dict[str, Any]) -> Trained:
                 f"start_from: {folder} has {key} {record[key]}, this model {wanted[key]}; start "
                 "from a model of the same networks"
             )
+    if record["size"] > wanted["size"]:
+        raise CineganError(
+            f"start_from: {folder} makes {record['size']} pixels a side, more than this model's "
+            f"{wanted['size']}; start from one that is no larger"
+        )
     return Trained(generator, discriminator, record["size"])
 
 

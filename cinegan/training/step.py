@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -96,11 +97,12 @@ class TrainingStep:
         self._strength = tf.Variable(training.augment_strength, trainable=False)
         self._overfitting = tf.Variable(0.0, trainable=False)
         pair.average.set_weights(pair.generator.get_weights())
-        self._draws: Draws  # of the step that is being traced
+        # Draws of the step that is being traced; each device is traced in a thread of its own.
+        self._traced = threading.local()
         for network in (pair.generator, pair.discriminator):
             for layer in network.layers:
                 if hasattr(layer, "draw"):
-                    layer.draw = lambda shape, rate: self._draws.mask(shape, rate)
+                    layer.draw = lambda shape, rate: self._traced.draws.mask(shape, rate)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return everything that the next step depends on."""
@@ -196,7 +198,7 @@ class TrainingStep:
         regularise: bool,
     ) -> tf.Tensor:
         """Train one step on this device's part of the batch; all devices end up alike."""
-        self._draws = draws = Draws(self.seed, done, self.level.batch)
+        self._traced.draws = draws = Draws(self.seed, done, self.level.batch)
         share, noise, stop = tf.unstack(controls)
         real = self._real_cycles(reals, share)
         latents = draws.normal(LATENT, self.pair.generator.input_shape[-1])
@@ -278,7 +280,7 @@ class TrainingStep:
             weight = self.training.r1_every * self.training.r1 / 2
             penalty += weight * tf.reduce_mean(squared_norm(slope))
         if self.training.gradient_penalty:
-            place = self._draws.uniform(MIX, 1)[:, :, None, None]  # (n, 1, 1, 1)
+            place = self._traced.draws.uniform(MIX, 1)[:, :, None, None]  # (n, 1, 1, 1)
             between = tf.stop_gradient(seen_real + (seen_fake - seen_real) * place)
             _, slope_between = self._judged(between, with_slope=True)
             penalty += self.training.gradient_penalty * tf.reduce_mean(
@@ -289,11 +291,11 @@ class TrainingStep:
     def _seen(self, cycles: tf.Tensor, noise: tf.Tensor, stream: int, of_noise: int) -> tf.Tensor:
         """What the discriminator sees of cycles: augmented, with noise."""
         if self.training.augment:
-            draws = self._draws.uniform(stream, augment.DRAWS)
+            draws = self._traced.draws.uniform(stream, augment.DRAWS)
             kinds = tuple(self.training.augment)
             cycles = augment.augment(cycles, draws, self._strength, kinds)
         if self.training.input_noise:
-            cycles += noise * self._draws.normal(of_noise, *cycles.shape[1:])
+            cycles += noise * self._traced.draws.normal(of_noise, *cycles.shape[1:])
         return cycles
 
     def _labels(self, count: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -301,8 +303,8 @@ class TrainingStep:
         real, fake = tf.fill((count, 1), 1.0 - self.training.label_smoothing), tf.zeros((count, 1))
         if self.training.label_flips:
             rate = self.training.label_flips
-            real = tf.where(self._draws.uniform(FLIP_REAL, 1) < rate, 0.0, real)
-            fake = tf.where(self._draws.uniform(FLIP_FAKE, 1) < rate, 1.0, fake)
+            real = tf.where(self._traced.draws.uniform(FLIP_REAL, 1) < rate, 0.0, real)
+            fake = tf.where(self._traced.draws.uniform(FLIP_FAKE, 1) < rate, 1.0, fake)
         return real, fake
 
     def _real_cycles(self, reals: tuple[tf.Tensor, ...], share: tf.Tensor) -> tf.Tensor:
@@ -312,7 +314,7 @@ class TrainingStep:
             coarse = tf.repeat(tf.repeat(half[0], 2, axis=1), 2, axis=2)  # (n, H, W, T)
             real = coarse + (real - coarse) * share
         if self.training.mirror:
-            flipped = self._draws.uniform(MIRROR, 1)[:, :, None, None] < 0.5  # (n, 1, 1, 1)
+            flipped = self._traced.draws.uniform(MIRROR, 1)[:, :, None, None] < 0.5  # (n, 1, 1, 1)
             real = tf.where(flipped, real[:, :, ::-1], real)
         return real
 

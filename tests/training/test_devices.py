@@ -142,9 +142,9 @@ def test_two_workers_train_as_one_device_does(one, two, pair):
 
 
 def test_two_devices_of_one_machine_train_as_one_does(one, jobs, tmp_path):
-    codes, logs = work(tmp_path, [jobs / "pggan-all"], count=1)
+    codes, logs = work(tmp_path, [jobs / "dcgan-all"], count=1)
     assert codes == [0], logs
-    of_losses, of_weights = distances(one / "pggan-one", tmp_path / "0" / "pggan-all")
+    of_losses, of_weights = distances(one / "dcgan-one", tmp_path / "0" / "dcgan-all")
     print(f"losses within {of_losses:.1e}, weights within {of_weights:.1e}")
     assert of_losses < LOSSES_WITHIN
     assert of_weights < WEIGHTS_WITHIN

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from contextlib import chdir
 
 import numpy as np
 import pandas as pd
@@ -19,29 +21,49 @@ from cinegan.training.networks import load_generator
 from cinegan.training.step import METRICS, TrainingStep
 
 
+def train_in(folder, name, block, cycles_at, **changes):
+    """Train in the current folder; return the hash of what it leaves in `folder`."""
+    given = {
+        "name": "tiny",
+        "model": block,
+        "budget": block.budgets.smoke,
+        "seed": 1,
+        "threads": 2,
+        "devices": "one",
+        "folder": folder / "models" / name,
+        "curves": folder / "models" / name / "training.csv",
+        "run": Run(None, ""),
+    }
+    patients = changes.pop("patients", np.array(["a", "b"] * 5))
+    loop.train(cycles_at, patients, **(given | changes))
+    return sha256_of_folder(folder / "models" / name)
+
+
 @pytest.fixture
 def train(model, cycles_at, tmp_path, monkeypatch):
     """Train the tiny pair in a folder of its own; keywords replace what it is given."""
     monkeypatch.chdir(tmp_path)
 
     def run(name="tiny", **changes):
-        block = changes.pop("model", model)
-        given = {
-            "name": "tiny",
-            "model": block,
-            "budget": block.budgets.smoke,
-            "seed": 1,
-            "threads": 2,
-            "devices": "one",
-            "folder": tmp_path / "models" / name,
-            "curves": tmp_path / "models" / name / "training.csv",
-            "run": Run(None, ""),
-        }
-        patients = changes.pop("patients", np.array(["a", "b"] * 5))
-        loop.train(changes.pop("cycles_at", cycles_at), patients, **(given | changes))
-        return sha256_of_folder(tmp_path / "models" / name)
+        return train_in(tmp_path, name, changes.pop("model", model), cycles_at, **changes)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def whole(model, cycles_at, tmp_path_factory):
+    """Hash of the tiny pair's undisturbed training."""
+    folder = tmp_path_factory.mktemp("whole")
+    with chdir(folder):
+        return train_in(folder, "whole", model, cycles_at)
+
+
+@pytest.fixture(scope="session")
+def whole_growing(growing_model, cycles_at, tmp_path_factory):
+    """Folder of the growing pair's undisturbed training, and its hash."""
+    folder = tmp_path_factory.mktemp("growing")
+    with chdir(folder):
+        return folder / "models/whole", train_in(folder, "whole", growing_model, cycles_at)
 
 
 def stopping_after(monkeypatch, steps, stop):
@@ -77,8 +99,9 @@ def test_same_inputs_same_bytes_and_another_seed_others(train):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_training_goes_on_to_the_same_bytes(train, monkeypatch, capsys, number):
-    whole = train("whole")
+def test_an_interrupted_training_goes_on_to_the_same_bytes(
+    train, whole, monkeypatch, capsys, number
+):
     restore = stopping_after(monkeypatch, 5, lambda: os.kill(os.getpid(), number))
     with pytest.raises(CineganError, match="interrupted after step 6 of 10; its state is saved"):
         train("stopped")
@@ -87,8 +110,9 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(train, monkeypatch, c
     assert "goes on from step 6 of 10" in capsys.readouterr().out
 
 
-def test_a_kill_costs_no_more_than_what_came_after_the_last_state(train, monkeypatch, capsys):
-    whole = train("whole")
+def test_a_kill_costs_no_more_than_what_came_after_the_last_state(
+    train, whole, monkeypatch, capsys
+):
     monkeypatch.setattr(Checkpoints, "due", lambda self: True)
 
     def die():
@@ -103,8 +127,7 @@ def test_a_kill_costs_no_more_than_what_came_after_the_last_state(train, monkeyp
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn"])
-def test_a_damaged_state_is_not_trusted(train, tmp_path, monkeypatch, damage):
-    whole = train("whole")
+def test_a_damaged_state_is_not_trusted(train, whole, tmp_path, monkeypatch, damage):
     restore = stopping_after(monkeypatch, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(CineganError):
         train("stopped")
@@ -124,25 +147,24 @@ def test_another_recipe_does_not_take_up_a_state(train, monkeypatch, capsys):
 
 @pytest.mark.parametrize("stop", [1, 3])
 def test_a_growing_pair_goes_on_from_any_step_to_the_same_bytes(
-    train, growing_model, monkeypatch, capsys, stop
+    train, whole_growing, growing_model, monkeypatch, capsys, stop
 ):
     """After step 2, the end of a level, and after step 4, within a fade."""
-    whole = train("whole", model=growing_model)
     restore = stopping_after(monkeypatch, stop, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(CineganError, match=f"interrupted after step {stop + 1} of 14"):
         train("stopped", model=growing_model)
     restore()
-    assert train("stopped", model=growing_model) == whole
+    assert train("stopped", model=growing_model) == whole_growing[1]
     assert f"goes on from step {stop + 1} of 14" in capsys.readouterr().out
 
 
 def test_a_growing_pair_ends_at_its_full_size_or_where_its_budget_ends(
-    train, growing_model, tmp_path, capsys
+    train, whole_growing, growing_model, tmp_path, capsys
 ):
-    train("whole", model=growing_model)
-    record = read_json(tmp_path / "models/whole/model.json")
+    whole, _ = whole_growing
+    record = read_json(whole / "model.json")
     assert (record["size"], record["fading"], record["grows_to"]) == (16, False, 16)
-    curves = pd.read_csv(tmp_path / "models/whole/training.csv")
+    curves = pd.read_csv(whole / "training.csv")
     assert curves["size"].tolist() == [4] * 2 + [8] * 5 + [16] * 7
     short = growing_model.budgets.smoke.model_copy(update={"total_kimg": 0.016})
     train("short", model=growing_model, budget=short)
@@ -171,8 +193,8 @@ def test_training_goes_on_from_the_weights_of_another(train, model, tmp_path, ca
     assert 0 < distance(first, second) < distance(first, fresh) / 2
 
 
-def test_a_growing_pair_goes_on_at_the_size_it_had(train, growing_model, tmp_path):
-    train("first", model=growing_model)
+def test_a_growing_pair_goes_on_at_the_size_it_had(train, whole_growing, growing_model, tmp_path):
+    shutil.copytree(whole_growing[0], tmp_path / "models/first")
     block = growing_model.model_copy(update={"start_from": "models/first"})
     short = growing_model.budgets.smoke.model_copy(update={"total_kimg": 0.004})
     train("second", model=block, budget=short)
