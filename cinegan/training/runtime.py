@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 from keras.src.utils.naming import reset_uids
+from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
+from tensorflow.python.eager import context
 
 
 def configure(threads: int, precision: str = "float32", deterministic: bool = True) -> None:
@@ -30,6 +32,7 @@ def configure(threads: int, precision: str = "float32", deterministic: bool = Tr
         threading.set_inter_op_parallelism_threads(between)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+        _sum_in_one_order()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
 
 
@@ -38,3 +41,15 @@ def set_seed(seed: int) -> None:
     # Not `clear_session`, which would also leave the scope of a `tf.distribute` strategy.
     reset_uids()
     keras.utils.set_random_seed(seed)
+
+
+def _sum_in_one_order() -> None:
+    """Keep sums of several tensors, such as gradients, as they were written.
+
+    Where a graph is large, TensorFlow's memory optimizer turns each sum of more than two tensors
+    into additions in the order in which these happen to be ready, also under op determinism. There
+    is no public switch for this optimizer alone.
+    """
+    config = context.context().config
+    config.graph_options.rewrite_options.memory_optimization = RewriterConfig.NO_MEM_OPT
+    context.context().function_call_options = context.FunctionCallOptions(config_proto=config)
