@@ -1,8 +1,9 @@
 """Twenty kills of a training at moments drawn at random, each time ended by the same command.
 
 A DCGAN and a pair that grows, both small, train on noise with a state saved after every step. Each
-run is killed once (SIGKILL), at a moment of one of four kinds, and then started again to its end:
-at any time, while a block fades in, at a step of growth, or while a state is being written.
+run is killed once (SIGKILL), at a moment of one of five kinds, and then started again to its end:
+at any time, while a block fades in, at a step of growth, while a state is being written, or at the
+end, while results are written and the state is deleted.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ ROOT = Path(__file__).resolve().parents[1]
 KILLS, SEED = 20, 0
 # What the training says as it goes, to be killed at.
 STEP, FADE, GROWTH, WRITE = "at a step", "in a fade", "at a growth step", "in a write"
+END = "at the end"
 KINDS = {
-    "dcgan": [STEP] * 14 + [WRITE] * 6,
-    "growing": [STEP] * 7 + [FADE] * 5 + [GROWTH] * 4 + [WRITE] * 4,
+    "dcgan": [STEP] * 12 + [WRITE] * 5 + [END] * 3,
+    "growing": [STEP] * 6 + [FADE] * 5 + [GROWTH] * 4 + [WRITE] * 3 + [END] * 2,
 }
 # From the word to the kill, at most: a write is short.
-LATEST_S = {STEP: 0.03, FADE: 0.03, GROWTH: 2.0, WRITE: 0.01}
+LATEST_S = {STEP: 0.03, FADE: 0.03, GROWTH: 2.0, WRITE: 0.01, END: 0.03}
 
 
 def measure(only: str | None = None) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def _run(name: str, folder: Path, kill: tuple[str, int, float] | None) -> dict[s
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    words: dict[str, list[int]] = {kind: [] for kind in (STEP, FADE, GROWTH, WRITE)}
+    words: dict[str, list[int]] = {kind: [] for kind in LATEST_S}
     step, start = 0, "from the start"
     for line in process.stdout:
         if found := re.search(r"goes on (from step \d+ of \d+)", line):
@@ -84,7 +86,7 @@ def _run(name: str, folder: Path, kill: tuple[str, int, float] | None) -> dict[s
         kind, _, number = line.strip().rpartition(" ")
         if kind not in words:
             continue
-        step = int(number)
+        step = int(number) or step
         words[kind].append(step)
         if kill and kind == kill[0] and len(words[kind]) > kill[1]:
             time.sleep(kill[2])
@@ -139,6 +141,7 @@ def _train(name: str) -> None:
         print(kind, number, flush=True)
 
     step, save, grow = TrainingStep.__call__, Checkpoints.save, loop._Training._grow
+    save_networks, delete = loop.save_networks, Checkpoints.delete
 
     def saying_step(self: Any, *arguments: Any) -> Any:
         say(FADE if self.level.fading else STEP, self.done)
@@ -152,6 +155,16 @@ def _train(name: str) -> None:
         say(GROWTH, self.step.done)
         grow(self, level)
 
+    def saying_end(*arguments: Any) -> None:
+        say(END, 0)
+        save_networks(*arguments)
+
+    def saying_deletion(self: Any) -> None:
+        say(END, 0)
+        delete(self)
+
+    loop.save_networks = saying_end
+    Checkpoints.delete = saying_deletion  # type: ignore
     TrainingStep.__call__ = saying_step  # type: ignore
     Checkpoints.save = saying_save  # type: ignore
     Checkpoints.due = lambda self: True  # type: ignore

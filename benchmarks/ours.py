@@ -71,7 +71,7 @@ def make_step(workload: str) -> tuple[Callable[[], object], int]:
 
 def make_trained(workload: str) -> TrainingStep:
     """Build a workload's networks, ready to be trained."""
-    from cinegan.params import load_params
+    from cinegan.params import FRESH, load_params
     from cinegan.training.loop import prepare
     from cinegan.training.networks import options_of
     from cinegan.training.schedule import Level
@@ -86,7 +86,7 @@ def make_trained(workload: str) -> TrainingStep:
     cycles = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     # The stretch of training that a growing pair spends at this size, whole.
     level = Level(record["size"], False, batch, first=0, steps=10**9, images=0)
-    recipe = {**record, "seed": 0, "threads": THREADS}
+    recipe = {**record, "start_from": FRESH, "seed": 0, "threads": THREADS}
     return prepare(level, model, recipe, lambda size: cycles)
 
 

@@ -111,6 +111,21 @@ class NetworkOptions(Strict):
         return [size]
 
 
+def check_sides(size: int, first_side: int, doublings: int, halvings: int) -> None:
+    """Refuse, with a ValueError, a size that so many filters of a pair do not reach.
+
+    The generator's filters begin at `first_side` pixels and double the side from each to the next;
+    each of the discriminator's halves it.
+    """
+    reached = first_side * 2 ** (doublings - 1)
+    if size != reached:
+        raise ValueError(
+            f"size {size} does not fit: {doublings} generator filters make {reached} pixels"
+        )
+    if size % 2**halvings:
+        raise ValueError(f"{halvings} discriminator filters cannot each halve {size} pixels")
+
+
 BatchSize = Annotated[int, Field(ge=2, le=4096)]
 
 
@@ -152,9 +167,19 @@ class Training(Strict):
             ) from None
 
     @model_validator(mode="after")
-    def _labels_belong_to_cross_entropy(self) -> Training:
+    def _options_belong_to_their_loss(self) -> Training:
         if self.loss != "bce" and (self.label_smoothing or self.label_flips):
             raise ValueError("label_smoothing and label_flips go with loss bce only")
+        if self.loss != "wasserstein" and self.drift:
+            raise ValueError("drift goes with loss wasserstein only")
+        return self
+
+    @model_validator(mode="after")
+    def _a_target_needs_what_it_steers_and_what_it_measures(self) -> Training:
+        if self.augment_target is not None and not self.augment:
+            raise ValueError("augment_target steers augment, which is empty")
+        if self.augment_target is not None and self.loss != "bce":
+            raise ValueError("augment_target goes with loss bce only: other scores have no zero")
         return self
 
 

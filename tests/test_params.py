@@ -216,6 +216,9 @@ GROWING = "models.pggan256"
         ({"budgets.full.fade_kimg": REMOVED}, "budgets.full: fade_kimg and stable_kimg are needed"),
         ({"size": 96}, "size 96 does not fit: a progressive GAN doubles from 4 pixels"),
         ({"training.label_flips": 0.1}, "label_smoothing and label_flips go with loss bce only"),
+        ({"training.augment_target": 0.6}, "augment_target steers augment, which is empty"),
+        ({"training.augment_target": 0.6, "training.augment": ["scale"]}, "with loss bce only"),
+        ({"training.loss": "bce"}, "drift goes with loss wasserstein only"),
     ],
 )  # fmt: skip
 def test_what_a_growing_pair_needs(tmp_path, changes, message):

@@ -14,7 +14,7 @@ import lazy_loader
 from pydantic import Field
 
 from cinegan.models import layers
-from cinegan.params import Fraction, NetworkOptions, NotNegative
+from cinegan.params import Fraction, NetworkOptions, NotNegative, check_sides
 
 # Loaded at first use (as our layers are): params.yaml is checked against this file without waiting
 # for a backend.
@@ -52,16 +52,7 @@ class Network(NetworkOptions):
 
     def check_size(self, size: int) -> None:
         """Refuse a size that the filters do not reach."""
-        reached = FIRST_SIDE * 2 ** (len(self.generator) - 1)
-        if size != reached:
-            raise ValueError(
-                f"size {size} does not fit: {len(self.generator)} generator filters make "
-                f"{reached} pixels"
-            )
-        if size % 2 ** len(self.discriminator):
-            raise ValueError(
-                f"{len(self.discriminator)} discriminator filters cannot each halve {size} pixels"
-            )
+        check_sides(size, FIRST_SIDE, len(self.generator), len(self.discriminator))
 
 
 def generator(options: Network, size: int, phases: int) -> Any:
@@ -77,7 +68,8 @@ def generator(options: Network, size: int, phases: int) -> Any:
         x = _normalised(x, options.leak, f"norm_{i}")
     x = _convolution(options.generator[-1], "conv_last")(x)  # (n, size, size, filters)
     x = _normalised(x, options.leak, "norm_last")
-    x = keras.layers.Conv2D(phases, 3, padding="same", name="to_harmonics")(x)
+    # float32 from here: motion is a small part of a pixel, which 8 bits would round away.
+    x = keras.layers.Conv2D(phases, 3, padding="same", dtype="float32", name="to_harmonics")(x)
     x = layers.HarmonicSynthesis(options.smoothness, dtype="float32", name="to_phases")(x)
     cycles = keras.layers.Activation("tanh", dtype="float32", name="cycles")(x)
     return keras.Model(latents, cycles, name="generator")
@@ -88,7 +80,9 @@ def discriminator(options: Network, size: int, phases: int) -> Any:
     cycles = keras.Input((size, size, phases), name="cycles")
     x = cycles
     if options.motion:
-        x = layers.WithMotion(options.motion, name="motion")(x)  # (n, size, size, 2 * phases)
+        x = layers.WithMotion(options.motion, dtype="float32", name="motion")(
+            x
+        )  # (n, size, size, 2 * phases)
     for i, filters in enumerate(options.discriminator, start=1):
         x = keras.layers.Conv2D(filters, 4, 2, "same", name=f"conv_{i}")(x)
         x = keras.layers.LeakyReLU(options.leak, name=f"leaky_{i}")(x)

@@ -14,7 +14,7 @@ import lazy_loader
 from pydantic import Field
 
 from cinegan.models import layers
-from cinegan.params import Fraction, NetworkOptions
+from cinegan.params import Fraction, NetworkOptions, check_sides
 
 # Loaded at first use (as our layers are): params.yaml is checked against this file without waiting
 # for a backend.
@@ -50,16 +50,7 @@ class Network(NetworkOptions):
 
     def check_size(self, size: int) -> None:
         """Refuse a size that the filters do not reach."""
-        reached = FIRST_SIDE * 2 ** (len(self.generator) - 1)
-        if size != reached:
-            raise ValueError(
-                f"size {size} does not fit: {len(self.generator)} generator filters make "
-                f"{reached} pixels"
-            )
-        if size % 2 ** len(self.discriminator):
-            raise ValueError(
-                f"{len(self.discriminator)} discriminator filters cannot each halve {size} pixels"
-            )
+        check_sides(size, FIRST_SIDE, len(self.generator), len(self.discriminator))
 
 
 def generator(options: Network, size: int, phases: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 import zipfile
@@ -59,12 +60,29 @@ class Checkpoints:
         return age > max(EVERY_S, self._write_s / MOST_TIME)
 
     def save(self, state: dict[str, np.ndarray]) -> None:
-        """Write the state; a kill leaves the one before it.
+        """Write the state; a kill or a power cut leaves the one before it.
 
         Raises
         ------
         CineganError
             If it holds a number that is not finite: the state before it is kept.
+        """
+        self.check(state)
+        start = time.monotonic()
+        with atomic_file(self._folder / STATE) as partial, partial.open("wb") as stream:
+            np.savez(stream, **state)  # type: ignore[arg-type]
+            stream.flush()
+            os.fsync(stream.fileno())
+        self._saved_at = time.monotonic()
+        self._write_s = self._saved_at - start
+
+    def check(self, state: dict[str, np.ndarray]) -> None:
+        """Refuse a state that no training can go on from.
+
+        Raises
+        ------
+        CineganError
+            If it holds a number that is not finite.
         """
         broken = [name for name, value in state.items() if not np.isfinite(value).all()]
         if broken:
@@ -72,11 +90,6 @@ class Checkpoints:
                 f"{self.name}: {broken[0]} is not finite; lower the learning rate or train in "
                 f"float32 ({self.last_good()})"
             )
-        start = time.monotonic()
-        with atomic_file(self._folder / STATE) as partial, partial.open("wb") as stream:
-            np.savez(stream, **state)  # type: ignore[arg-type]
-        self._saved_at = time.monotonic()
-        self._write_s = self._saved_at - start
 
     def load(self) -> dict[str, np.ndarray] | None:
         """Read the state of an interrupted training; None if there is none."""

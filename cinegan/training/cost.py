@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cinegan.params import Training
-from cinegan.training.networks import at_level, build_discriminator, build_generator
-from cinegan.training.schedule import Schedule
+from cinegan.training.networks import build_discriminator, build_generator
+from cinegan.training.schedule import Schedule, at_level
 
 GB = 1e9
 # Share of the machine's matrix-product rate that a training step reaches, about.
@@ -70,13 +70,12 @@ def flops_of_layer(layer: Any) -> float:
 def _memory_bytes(generator: Any, discriminator: Any, batch: int) -> float:
     """Weights with gradients, two moments and an average, activations, and the libraries."""
     weights = 4.0 * (5 * generator.count_params() + 4 * discriminator.count_params())
-    bytes_each = 4
     outputs = sum(
-        int(np.prod(layer.output.shape[1:])) * passes
-        for network, passes in ((generator, 1), (discriminator, 2))
+        int(np.prod(layer.output.shape[1:])) * times
+        for network, times in ((generator, 1), (discriminator, 2))
         for layer in network.layers
     )
-    return weights + 2.0 * batch * bytes_each * outputs + 1.0 * GB
+    return weights + 2.0 * batch * 4 * outputs + 1.0 * GB
 
 
 def _matrix_rate(dtype: str) -> float:

@@ -27,7 +27,6 @@ from cinegan.training import devices as spread
 from cinegan.training.checkpoint import Checkpoints
 from cinegan.training.cost import training_cost
 from cinegan.training.networks import (
-    at_level,
     build_discriminator,
     build_generator,
     load_pair,
@@ -35,7 +34,7 @@ from cinegan.training.networks import (
     settle_statistics,
 )
 from cinegan.training.runtime import configure, set_seed
-from cinegan.training.schedule import Level, Schedule
+from cinegan.training.schedule import Level, Schedule, at_level
 from cinegan.training.step import AVERAGED, METRICS, Pair, TrainingStep
 from cinegan.workspace import main_checkout
 
@@ -105,6 +104,7 @@ def train(
             training = _Training(name, model, schedule, record, cycles_at, states, run)
             training.begin(start)
             training.go_on()
+            states.check(training.step.state())
             if chief:
                 settle_statistics(training.step.pair.average, seed)
                 with atomic_folder(folder) as partial:
@@ -147,6 +147,7 @@ def prepare(
         level,
         record["seed"],
         independent_logits=model.network.independent_logits,
+        fresh=record["start_from"] == FRESH,
     )
 
 
@@ -223,7 +224,7 @@ class _Training:
                 metrics, stop = self.step(schedule.is_curve_point(number), stopped())
                 self.since.append(metrics)
                 if not np.isfinite(metrics).all():
-                    raise CineganError(self._diverged(number))
+                    raise CineganError(self._diverged(number, metrics))
                 bar.update(self.step.level.batch)
                 if schedule.is_curve_point(number):
                     seconds = time.monotonic() - started
@@ -275,9 +276,10 @@ class _Training:
         figures.write_png(self.states.snapshots / f"{kimg:09.3f}.png", grid)
         return grid
 
-    def _diverged(self, number: int) -> str:
+    def _diverged(self, number: int, metrics: np.ndarray) -> str:
+        first = METRICS[int(np.argmin(np.isfinite(metrics)))]
         return (
-            f"{self.name}: a loss is not finite at step {number}; lower the learning rate or "
+            f"{self.name}: {first} is not finite at step {number}; lower the learning rate or "
             f"train in float32 ({self.states.last_good()})"
         )
 
@@ -305,6 +307,7 @@ def _record(
         "seed": seed,
         "threads": threads,
         "devices": devices,
+        "device_count": spread.device_count(),
         "train_cycles": len(cycles),
         "train_patients": len(set(patients)),
         "train_sha256": hashlib.sha256(np.ascontiguousarray(cycles).tobytes()).hexdigest(),

@@ -15,7 +15,6 @@ from cinegan.files import read_json, write_json
 from cinegan.models import DISCRIMINATOR_WEIGHTS, RECORD, WEIGHTS
 from cinegan.params import NetworkOptions
 from cinegan.sampling import CHUNK, latents
-from cinegan.training.schedule import Level
 
 SETTLING_BATCHES = 8
 SETTLING_LATENTS = 2**32  # far from those of samples
@@ -42,13 +41,6 @@ def build_discriminator(record: dict[str, Any]) -> Any:
 def options_of(record: dict[str, Any]) -> NetworkOptions:
     """The options of a record's networks, as their architecture's file checks them."""
     return _architecture(record)[1]
-
-
-def at_level(record: dict[str, Any], level: Level) -> dict[str, Any]:
-    """The record of a growing pair as it is at a level; of another, the record itself."""
-    if not options_of(record).grows:
-        return record
-    return {**record, "size": level.size, "fading": level.fading, "grows_to": record["size"]}
 
 
 def settle_statistics(generator: Any, seed: int) -> None:

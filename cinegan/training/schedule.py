@@ -10,6 +10,7 @@ from typing import Any
 from keras import ops
 
 from cinegan.params import Budget, Model
+from cinegan.training.networks import options_of
 
 CURVE_POINTS = 200  # at most this many points in a curve: enough to see by, small enough to keep
 
@@ -136,9 +137,16 @@ class Schedule:
         return passed or step == self.steps
 
 
-def ema_decay(decay: float, step: Any) -> Any:
-    """Decay of the moving average at a step; short at first, so that the start is forgotten."""
-    return ops.minimum(decay, (1 + step) / (10 + step))
+def at_level(record: dict[str, Any], level: Level) -> dict[str, Any]:
+    """The record of a growing pair as it is at a level; of another, the record itself."""
+    if not options_of(record).grows:
+        return record
+    return {**record, "size": level.size, "fading": level.fading, "grows_to": record["size"]}
+
+
+def ema_decay(decay: float, step: Any, fresh: bool = True) -> Any:
+    """Decay of the moving average at a step; short at first, to forget weights that are fresh."""
+    return ops.minimum(decay, (1 + step) / (10 + step)) if fresh else decay
 
 
 def noise_deviation(deviation: float, kimg: float, shown: int) -> float:

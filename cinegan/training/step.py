@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from cinegan.errors import CineganError
 from cinegan.params import Training
 from cinegan.training import augment
 from cinegan.training.devices import mean_over_devices, part_of_this_device
@@ -36,7 +37,7 @@ AVERAGED = ("loss_discriminator", "loss_generator", "penalty", "score_real", "sc
 MEASURED = (
     "gradient_discriminator",  # norms
     "gradient_generator",
-    "diversity",  # deviation over the batch, fake over real: towards 0 in a collapse
+    "diversity",  # deviation over a device's part, fake over real: towards 0 in a collapse
     "saturation",  # share of fake pixels at the very ends of the range, less that of real ones
     "augment_strength",
 )
@@ -68,6 +69,8 @@ class TrainingStep:
         Real cycles as grey levels at the level's size; while it fades, also at half of it.
     independent_logits : bool
         Whether the discriminator judges each cycle by itself, without statistics of the batch.
+    fresh : bool
+        Whether the training began with fresh weights, which the average should soon forget.
     """
 
     def __init__(
@@ -79,12 +82,14 @@ class TrainingStep:
         seed: int,
         *,
         independent_logits: bool,
+        fresh: bool = True,
     ) -> None:
         self.pair, self.training, self.level, self.seed = pair, training, level, seed
         self.done = level.first  # steps
         self._strategy = tf.distribute.get_strategy()
         self._cycles = cycles
         self._batches: Iterator[tuple[tf.Tensor, ...]] | None = None
+        self._fresh = fresh
         self._loss = loss_of(training)
         self._one_pass_back = independent_logits or self._loss.shared_by_coupled_logits
         self._weights = [v.value for v in pair.generator.trainable_variables]
@@ -123,8 +128,14 @@ class TrainingStep:
         self._overfitting.assign(previous._overfitting.numpy())
 
     def start_from(self, generator: Any, discriminator: Any) -> None:
-        """Begin with the weights of trained networks."""
+        """Begin with the weights of trained networks, which are named as these are."""
         for network, source in zip(self.pair, (generator, discriminator, generator), strict=True):
+            named = [{v.path for v in each.variables} for each in (network, source)]
+            if lacking := {path for path in named[0] - named[1] if "seed_generator" not in path}:
+                raise CineganError(
+                    f"start_from: the trained {source.name} has no {min(lacking)}; give each layer "
+                    "a name in its architecture's file"
+                )
             carry_weights(source, network)
 
     def __call__(self, measure: bool = True, stop: bool = False) -> tuple[np.ndarray, bool]:
@@ -175,18 +186,8 @@ class TrainingStep:
         return {**named, "strength": self._strength, "overfitting": self._overfitting}
 
     @tf.function
-    def _run(
-        self,
-        reals: tuple[tf.Tensor, ...],
-        done: tf.Tensor,
-        controls: tf.Tensor,
-        measure: tf.Tensor,
-        regularise: bool,
-    ) -> tf.Tensor:
-        def update() -> tf.Tensor:
-            return self._update(reals, done, controls, measure, regularise)
-
-        on_each = self._strategy.run(update)
+    def _run(self, *given: Any, regularise: bool) -> tf.Tensor:
+        on_each = self._strategy.run(lambda: self._update(*given, regularise=regularise))
         return self._strategy.experimental_local_results(on_each)[0]
 
     def _update(
@@ -195,6 +196,7 @@ class TrainingStep:
         done: tf.Tensor,
         controls: tf.Tensor,
         measure: tf.Tensor,
+        *,
         regularise: bool,
     ) -> tf.Tensor:
         """Train one step on this device's part of the batch; all devices end up alike."""
@@ -209,7 +211,7 @@ class TrainingStep:
         since = done - self.level.first  # optimizers begin anew at each level
         self._adam["generator"].apply(of_generator, since)
         self._adam["discriminator"].apply(of_discriminator, since)
-        decay = ema_decay(self.training.ema_decay, tf.cast(done, tf.float32))
+        decay = ema_decay(self.training.ema_decay, tf.cast(done, tf.float32), self._fresh)
         move_average(self._averages, self._weights, decay)
         measured = tf.cond(
             measure,

@@ -83,3 +83,17 @@ def test_arithmetic_is_bfloat16_where_asked_but_for_cycles_and_logits():
     assert generator.get_layer("conv_1").compute_dtype == "bfloat16"
     assert discriminator.get_layer("conv_1").compute_dtype == "bfloat16"
     assert generator.output.dtype == discriminator.output.dtype == "float32"
+    for network, layer in ((generator, "to_harmonics"), (discriminator, "motion")):
+        assert network.get_layer(layer).compute_dtype == "float32"
+
+
+def test_motion_too_small_for_8_bits_is_shown():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        discriminator = cinegan.discriminator(OURS, 64, 2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    still = np.full((1, 64, 64, 2), 0.7, "float32")
+    still[..., 1] += 1 / 1024
+    motion = keras.Model(discriminator.input, discriminator.get_layer("motion").output)
+    np.testing.assert_allclose(np.asarray(motion(still))[..., 2], 4 / 1024, rtol=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -14,11 +15,14 @@ from digests import sha256_of_folder
 
 from cinegan.errors import CineganError
 from cinegan.files import read_json
+from cinegan.models import dcgan
 from cinegan.tracking import Run
 from cinegan.training import loop
 from cinegan.training.checkpoint import Checkpoints
 from cinegan.training.networks import load_generator
 from cinegan.training.step import METRICS, TrainingStep
+
+COUNT = itertools.count()
 
 
 def train_in(folder, name, block, cycles_at, **changes):
@@ -214,7 +218,9 @@ def test_weights_of_other_networks_are_refused(train, model, growing_model):
 def test_a_loss_that_is_not_finite_stops_in_one_line(train, tmp_path, monkeypatch):
     broken = np.full(len(METRICS), np.nan), False
     monkeypatch.setattr(TrainingStep, "__call__", lambda self, *_: broken)
-    with pytest.raises(CineganError, match="a loss is not finite at step 1; lower the learning"):
+    with pytest.raises(
+        CineganError, match="loss_discriminator is not finite at step 1; lower the learning"
+    ):
         train()
     assert not (tmp_path / "models/tiny").exists()
 
@@ -235,6 +241,31 @@ def test_a_state_that_is_not_finite_is_never_written(train, monkeypatch):
     with pytest.raises(CineganError, match=expected):
         train()
     assert calls == [1, 2, 3]
+
+
+def test_a_last_update_that_is_not_finite_leaves_no_model(train, tmp_path, monkeypatch):
+    whole = TrainingStep.state
+    spoiled = {"generator/dense/kernel": np.array([np.nan], "float32")}
+    monkeypatch.setattr(TrainingStep, "state", lambda self: whole(self) | spoiled)
+    with pytest.raises(CineganError, match="generator/dense/kernel is not finite; lower the learn"):
+        train()
+    assert not (tmp_path / "models/tiny").exists()
+
+
+def test_weights_are_not_taken_from_layers_of_other_names(train, model, monkeypatch):
+    train("first")
+    block = model.model_copy(update={"start_from": "models/first"})
+    named = dcgan.discriminator
+    monkeypatch.setattr(dcgan, "discriminator", lambda *_: renamed(named(*_)))
+    with pytest.raises(CineganError, match="start_from: the trained discriminator has no conv_0_"):
+        train("second", model=block)
+
+
+def renamed(network):
+    """Let each network that is built name its variables anew, as layers without a name do."""
+    for v in network.variables:
+        v._path = f"{v.path.replace('/', f'_{next(COUNT)}/')}"
+    return network
 
 
 def test_one_cycle_is_too_few(train):
