@@ -163,7 +163,7 @@ def _train(name: str) -> None:
         say(END, 0)
         delete(self)
 
-    loop.save_networks = saying_end
+    loop.save_networks = saying_end  # type: ignore
     Checkpoints.delete = saying_deletion  # type: ignore
     TrainingStep.__call__ = saying_step  # type: ignore
     Checkpoints.save = saying_save  # type: ignore
