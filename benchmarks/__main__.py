@@ -12,7 +12,7 @@ from cinegan.errors import run_command
 BENCHMARKS = (
     "ablation", "checkpoints", "conversion", "heart", "kills", "phantom", "resolutions", "training",
 )  # fmt: skip
-IN_PARTS = ("ablation", "kills", "resolutions", "training")
+IN_PARTS = ("ablation", "checkpoints", "kills", "resolutions", "training")
 
 
 def main(_: object) -> None:

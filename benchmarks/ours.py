@@ -15,52 +15,48 @@ import numpy as np
 from benchmarks.timing import serve
 
 if TYPE_CHECKING:
+    from cinegan.params import Model
+    from cinegan.training.schedule import Level
     from cinegan.training.step import TrainingStep
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 THREADS = 2
-CYCLES = 256  # at hand
+CYCLES, PHASES = 256, 20  # at hand
 
 
-def _dcgan(size: int, filters: list[int]) -> dict[str, Any]:
-    shared = {
-        "latent": 100,
-        "leak": 0.3,
-        "dropout": 0.3,
-        "generator_dropout": 0.0,
-        "spectral_normalization": False,
-    }
-    network = {"generator": filters[::-1], "discriminator": filters, **shared}
-    return {"architecture": "dcgan", "size": size, "phases": 20, "network": network}
-
-
-def _pggan(size: int) -> dict[str, Any]:
-    network = {"latent": 512, "filters": 2048, "most_filters": 512, "group": 4}
-    return {"architecture": "pggan", "size": size, "phases": 20, "network": network}
-
-
-# The record that builds the networks of each.
+# The model of params.yaml, and the size at which it is trained.
 WORKLOADS = {
-    "dcgan64": _dcgan(64, [64, 128, 256, 512]),
-    "dcgan128": _dcgan(128, [64, 128, 256, 512, 1024]),
-    **{f"pggan{size}": _pggan(size) for size in (4, 8, 16, 32, 64, 128, 256)},
+    "dcgan64": ("dcgan64", 64),
+    "dcgan128": ("dcgan128", 128),
+    **{f"pggan{size}": ("pggan256", size) for size in (4, 8, 16, 32, 64, 128, 256)},
 }
 
 
-# What differs from the training of the model dcgan64 in params.yaml.
-TRAININGS: dict[str, dict[str, Any]] = {
-    "dcgan": {},
-    "pggan": {
-        "batch": 16,
-        "learning_rate": 1e-3,
-        "beta_1": 0.0,
-        "beta_2": 0.99,
-        "epsilon": 1e-8,
-        "loss": "wasserstein",
-        "gradient_penalty": 10.0,
-        "drift": 1e-3,
-    },
-}
+def model_of(workload: str) -> Model:
+    """The model of params.yaml that a workload trains."""
+    from cinegan.params import load_params
+
+    return load_params(PARAMS).model_named(WORKLOADS[workload][0])
+
+
+def level_of(workload: str) -> Level:
+    """The stretch of training that a workload measures: at one size, nothing fading, no end."""
+    from cinegan.training.schedule import Level
+
+    model, size = model_of(workload), WORKLOADS[workload][1]
+    batch = model.training.batch
+    if isinstance(batch, list):
+        batch = batch[model.sizes.index(size)]
+    return Level(size, False, batch, first=0, steps=10**9, images=0)
+
+
+def record_of(workload: str) -> dict[str, Any]:
+    """What builds a workload's networks."""
+    from cinegan.training.schedule import at_level
+
+    recipe = model_of(workload).model_dump(exclude={"budgets", "folder"})
+    recipe |= {"phases": PHASES, "seed": 0, "threads": THREADS}
+    return at_level(recipe, level_of(workload))
 
 
 def make_step(workload: str) -> tuple[Callable[[], object], int]:
@@ -71,33 +67,23 @@ def make_step(workload: str) -> tuple[Callable[[], object], int]:
 
 def make_trained(workload: str) -> TrainingStep:
     """Build a workload's networks, ready to be trained."""
-    from cinegan.params import FRESH, load_params
     from cinegan.training.loop import prepare
-    from cinegan.training.networks import options_of
-    from cinegan.training.schedule import Level
 
-    record = WORKLOADS[workload]
-    base = load_params(PARAMS).model_named("dcgan64")
-    training = base.training.model_copy(update=TRAININGS[record["architecture"]])
-    batch = training.batch
-    assert isinstance(batch, int)
-    model = base.model_copy(update={"network": options_of(record), "training": training})
-    shape = (CYCLES, record["size"], record["size"], record["phases"])
+    record, level = record_of(workload), level_of(workload)
+    shape = (CYCLES, level.size, level.size, PHASES)
     cycles = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    # The stretch of training that a growing pair spends at this size, whole.
-    level = Level(record["size"], False, batch, first=0, steps=10**9, images=0)
-    recipe = {**record, "start_from": FRESH, "seed": 0, "threads": THREADS}
-    return prepare(level, model, recipe, lambda size: cycles)
+    return prepare(level, model_of(workload), record, lambda size: cycles)
 
 
-def gflop(workload: str, passes: tuple[int, int]) -> float:
+def gflop(workload: str, passes: tuple[float, float]) -> float:
     """GFLOP of so many passes of the generator and of the discriminator, per image."""
     from cinegan.training.cost import flops_per_image
     from cinegan.training.networks import build_discriminator, build_generator
     from cinegan.training.runtime import configure
 
     configure(THREADS)
-    networks = build_generator(WORKLOADS[workload]), build_discriminator(WORKLOADS[workload])
+    record = record_of(workload)
+    networks = build_generator(record), build_discriminator(record)
     each = zip(passes, networks, strict=True)
     return sum(count * flops_per_image(network) for count, network in each) / 1e9
 

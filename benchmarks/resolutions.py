@@ -11,10 +11,10 @@ import sys
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.ours import gflop
+from benchmarks.ours import gflop, model_of
 from benchmarks.served import Served, in_turn
-from benchmarks.training import PASSES
 from cinegan.errors import CineganError
+from cinegan.training.cost import passes
 
 SIZES = (4, 8, 16, 32, 64, 128, 256)
 ROUNDS = 5
@@ -37,13 +37,14 @@ def measure(only: str | None = None) -> dict[str, Any]:
         rates = in_turn({**programs, "matrix": matrix}, ROUNDS)
     rows = {}
     for name in programs:
-        flop = gflop(name, PASSES["pggan"].executed)
+        flop = gflop(name, passes(model_of(name).training))
         seconds = [1 / rate for rate in rates[name]]
         shares = [flop * a / b for a, b in zip(rates[name], rates["matrix"], strict=True)]
         rows[name] = {
             "ms_per_image": round(1000 * statistics.median(seconds), 2),
             "gflop_per_image_and_step": round(flop, 2),
             "share_of_matrix_product": round(statistics.median(shares), 2),
+            "peak_gb": programs[name].peak_gb,
         }
     reference = rows[f"pggan{REFERENCE}"]["share_of_matrix_product"]
     for row in rows.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -10,11 +11,18 @@ from cinegan.errors import CineganError
 
 
 class Served:
-    """A program that says "ready", then answers every line with a rate.
+    """A program that says "ready", then answers every line with a rate and its peak memory.
 
     Its own process, so that each has its threads and its memory to itself; it sleeps while another
     is measured.
+
+    Attributes
+    ----------
+    peak_gb : float
+        The most memory that the program has held, GB, as of its last answer.
     """
+
+    peak_gb: float
 
     def __init__(self, command: list[str]) -> None:
         self._process = subprocess.Popen(
@@ -32,7 +40,8 @@ class Served:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        return float(self._answer())
+        rate, self.peak_gb = map(float, self._answer().split())
+        return rate
 
     def __enter__(self) -> Served:
         return self
@@ -56,10 +65,17 @@ class Served:
         return line
 
 
+# Rounds of programs that take long end after so many seconds, but not before so many rounds.
+LONG_S, FEWEST_ROUNDS = 240.0, 5
+
+
 def in_turn(programs: dict[str, Served], rounds: int) -> dict[str, list[float]]:
     """Rates of each program, one a round, all programs in every round."""
     rates: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(rounds):
+    start = time.monotonic()
+    for done in range(rounds):
+        if done >= FEWEST_ROUNDS and time.monotonic() - start > LONG_S:
+            break
         for name, program in programs.items():
             rates[name].append(program.rate())
     return rates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
 import sys
 import time
@@ -22,8 +23,13 @@ def step_seconds(step: Callable[[], object], steps: int = STEPS, seconds: float 
 
 
 def serve(step: Callable[[], object], amount: float) -> None:
-    """Warm up, say "ready", then answer every line of standard input with `amount` per second."""
+    """Warm up, say "ready", then answer every line of standard input with two numbers.
+
+    They are `amount` per second, and the most memory that the process has held so far, in GB.
+    """
     step_seconds(step)
     print("ready", flush=True)
     for _ in sys.stdin:
-        print(f"{amount / step_seconds(step):.4g}", flush=True)
+        rate = amount / step_seconds(step)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # Linux tells KiB
+        print(f"{rate:.4g} {peak:.2f}", flush=True)

@@ -12,34 +12,30 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from benchmarks.ours import THREADS, WORKLOADS, gflop
+from benchmarks.ours import THREADS, WORKLOADS, gflop, model_of
 from benchmarks.served import Served, in_turn, peer_python
 from cinegan.errors import CineganError
+from cinegan.training.cost import passes
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 15
 COMPARED = ("dcgan64", "dcgan128", "pggan16", "pggan64", "pggan256")
 
 
-class Passes(NamedTuple):
-    """Passes of a step through the generator and the discriminator; one back counts as two."""
-
-    textbook: tuple[int, int]
-    executed: tuple[int, int]
-
-
-PASSES = {
-    # The textbook: the generator forward and back for its weights and inputs (3); the discriminator
-    # forward on real and on fake (2), back for the weights of both (2) and for the inputs of real,
-    # of fake, and of fake again for the generator (3). Executed: one pass back serves both.
-    "dcgan": Passes(textbook=(3, 7), executed=(3, 6)),
-    # The textbook updates one network after the other. Discriminator: the generator forward (1);
-    # itself forward and back on real and on fake (6), and the penalty: forward, the gradient by the
-    # input, and both differentiated (1 + 1 + 4). Generator: itself forward and back (3), and the
-    # discriminator forward and back to its input (2). Executed: one pass back serves both.
-    "pggan": Passes(textbook=(4, 14), executed=(3, 12)),
+# Passes of a textbook's step through the generator and the discriminator; one back counts as two.
+# Ours makes fewer, as `cost.passes` counts them: one pass back serves both networks.
+TEXTBOOK = {
+    # The generator forward and back for its weights and inputs (3); the discriminator forward on
+    # real and on fake (2), back for the weights of both (2) and for the inputs of real, of fake,
+    # and of fake again for the generator (3).
+    "dcgan": (3, 7),
+    # One network after the other. Discriminator: the generator forward (1); itself forward and back
+    # on real and on fake (6), and the penalty: forward, the gradient by the input, and both
+    # differentiated (1 + 1 + 4). Generator: itself forward and back (3), and the discriminator
+    # forward and back to its input (2).
+    "pggan": (4, 14),
 }
 
 
@@ -72,14 +68,17 @@ def _compare(workload: str) -> dict[str, Any]:
     of_matrix = statistics.median(
         a / b for a, b in zip(rates["ours"], rates["matrix"], strict=True)
     )
-    passes = PASSES[WORKLOADS[workload]["architecture"]]
-    textbook, executed = gflop(workload, passes.textbook), gflop(workload, passes.executed)
+    model = model_of(workload)
+    textbook = gflop(workload, TEXTBOOK[model.architecture])
+    executed = gflop(workload, passes(model.training))
     return {
         "peer": f"PyTorch {search['torch']}, {best}",
         "peer_settings_images_per_s": search["images_per_s"],
         "null_because": search["null_because"],
         "ours_images_per_s": round(statistics.median(rates["ours"]), 2),
         "peer_images_per_s": round(statistics.median(rates["peer"]), 2),
+        "ours_peak_gb": ours.peak_gb,
+        "peer_peak_gb": theirs.peak_gb,
         "ratio": round(statistics.median(ratios), 2),
         "ratio_of_each_round": [round(ratio, 2) for ratio in ratios],
         "bfloat16_matrix_product_gflops": round(statistics.median(rates["matrix"])),
@@ -95,8 +94,8 @@ def _peer(workload: str) -> list[str]:
     module, option = {
         "dcgan": ("benchmarks.peer_dcgan", "--size"),
         "pggan": ("benchmarks.peer_pggan", "--resolution"),
-    }[WORKLOADS[workload]["architecture"]]
+    }[model_of(workload).architecture]
     # PyTorch warns of packages that it does without.
     python = [peer_python(ROOT), "-W", "ignore::UserWarning", "-m"]
     threads = ["--threads", str(THREADS)]
-    return [*python, module, option, str(WORKLOADS[workload]["size"]), *threads]
+    return [*python, module, option, str(WORKLOADS[workload][1]), *threads]

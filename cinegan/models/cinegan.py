@@ -63,13 +63,15 @@ def generator(options: Network, size: int, phases: int) -> Any:
     x = keras.layers.Reshape((FIRST_SIDE, FIRST_SIDE, first))(x)  # (n, 4, 4, first)
     x = _normalised(x, options.leak, "norm_0")
     for i, filters in enumerate(rest, start=1):
-        x = keras.layers.UpSampling2D(2, name=f"up_{i}")(x)
-        x = _convolution(filters, f"conv_{i}")(x)  # (n, 4 * 2**i, same, filters)
+        x = layers.EnlargingConv2D(filters, name=f"conv_{i}")(x)  # (n, 4 * 2**i, same, filters)
         x = _normalised(x, options.leak, f"norm_{i}")
-    x = _convolution(options.generator[-1], "conv_last")(x)  # (n, size, size, filters)
+    x = keras.layers.Conv2D(
+        options.generator[-1], 3, padding="same", use_bias=False, name="conv_last"
+    )(x)  # (n, size, size, filters)
     x = _normalised(x, options.leak, "norm_last")
-    # float32 from here: motion is a small part of a pixel, which 8 bits would round away.
-    x = keras.layers.Conv2D(phases, 3, padding="same", dtype="float32", name="to_harmonics")(x)
+    x = keras.layers.Conv2D(phases, 3, padding="same", name="to_harmonics")(x)
+    # float32 from here: motion is a small part of a pixel, which 8 bits would round away. Rounded
+    # before, each harmonic keeps 8 bits of its own.
     x = layers.HarmonicSynthesis(options.smoothness, dtype="float32", name="to_phases")(x)
     cycles = keras.layers.Activation("tanh", dtype="float32", name="cycles")(x)
     return keras.Model(latents, cycles, name="generator")
@@ -89,10 +91,6 @@ def discriminator(options: Network, size: int, phases: int) -> Any:
     x = keras.layers.Flatten()(x)  # (n, (size / 2**blocks)**2 * filters)
     logits = keras.layers.Dense(1, dtype="float32", name="logit")(x)
     return keras.Model(cycles, logits, name="discriminator")
-
-
-def _convolution(filters: int, name: str) -> Any:
-    return keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)
 
 
 def _normalised(x: Any, leak: float, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ MEASURED = (
 )
 METRICS = AVERAGED + MEASURED
 SATURATED = 0.99
-OVERFITTING_MEMORY = 0.99  # of the moving mean that steers the augmentation, per step
+OVERFITTING_IMAGES = 1000.0  # over about so many real cycles goes the mean that steers augmentation
 
 
 class Pair(NamedTuple):
@@ -100,7 +101,8 @@ class TrainingStep:
             "discriminator": Adam(self._judging, training),
         }
         self._strength = tf.Variable(training.augment_strength, trainable=False)
-        self._overfitting = tf.Variable(0.0, trainable=False)
+        # A moving mean needs a while to know anything: until then, it asks for no change.
+        self._overfitting = tf.Variable(training.augment_target or 0.0, trainable=False)
         pair.average.set_weights(pair.generator.get_weights())
         # Draws of the step that is being traced; each device is traced in a thread of its own.
         self._traced = threading.local()
@@ -347,7 +349,8 @@ class TrainingStep:
 
     def _adapt(self, sign: tf.Tensor, target: float) -> None:
         """Augment more where the discriminator is too sure of the real cycles, else less."""
-        moved = OVERFITTING_MEMORY * self._overfitting + (1 - OVERFITTING_MEMORY) * sign
+        memory = math.exp(-self.level.batch / OVERFITTING_IMAGES)
+        moved = memory * self._overfitting + (1.0 - memory) * sign
         set_value(self._overfitting, moved)
         strength = augment.adapted_strength(
             self._strength, moved, target, self.level.batch, self.training.augment_kimg

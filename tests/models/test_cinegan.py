@@ -83,7 +83,7 @@ def test_arithmetic_is_bfloat16_where_asked_but_for_cycles_and_logits():
     assert generator.get_layer("conv_1").compute_dtype == "bfloat16"
     assert discriminator.get_layer("conv_1").compute_dtype == "bfloat16"
     assert generator.output.dtype == discriminator.output.dtype == "float32"
-    for network, layer in ((generator, "to_harmonics"), (discriminator, "motion")):
+    for network, layer in ((generator, "to_phases"), (discriminator, "motion")):
         assert network.get_layer(layer).compute_dtype == "float32"
 
 

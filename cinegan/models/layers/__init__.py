@@ -8,7 +8,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "cyclic": ["HarmonicSynthesis", "WithMotion"],
-        "fast": ["FourierConv2DTranspose", "LeakyDropout", "PatchConv2D", "PatchConv2DTranspose"],
+        "fast": [
+            "EnlargingConv2D",
+            "FourierConv2DTranspose",
+            "LeakyDropout",
+            "PatchConv2D",
+            "PatchConv2DTranspose",
+        ],
         "progressive": [
             "EqualizedConv2D",
             "EqualizedDense",

@@ -1,7 +1,8 @@
 """Layers that compute what Keras' own do, faster on a CPU, with the same weights.
 
 They stand where profiles showed the time to be: a small image under a large kernel with many
-channels, and the random masks of dropout. Tests hold each against the layer it replaces.
+channels, an enlarged image under a small kernel, and the random masks of dropout. Tests hold each
+against the layer it replaces.
 """
 
 from __future__ import annotations
@@ -137,6 +138,41 @@ def _kernel_gradient(large: Any, small: Any, w: Any, stride: int) -> Any:
     patches = ops.reshape(patches, (-1, kernel**2 * channels))  # (n * out * out, k * k * c)
     flat = ops.reshape(small, (-1, w.shape[-1]))  # (n * out * out, f)
     return ops.reshape(ops.matmul(ops.transpose(patches), flat), w.shape)
+
+
+class EnlargingConv2D(keras.layers.Conv2D):
+    """UpSampling2D(2), then Conv2D 3x3 with padding "same" and no bias, as four convolutions 2x2.
+
+    Of the nine pixels under the kernel of an image enlarged by repetition, only four differ. Which
+    they are depends on the place of the output pixel in its block of 2x2: each of the four places
+    has a kernel of its own, of sums of the weights of equal pixels, and needs 4/9 of the products.
+    """
+
+    # Of each place in a block: which of the kernel's three taps fall on which of two input pixels.
+    TAPS = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], "float32")
+
+    def __init__(self, filters: int, **options: Any) -> None:
+        super().__init__(filters, 3, padding="same", use_bias=False, **options)
+
+    def call(self, inputs: Any) -> Any:
+        """(n, height, width, channels) to (n, 2 * height, 2 * width, filters)."""
+        _, height, width, _ = inputs.shape
+        taps = ops.cast(self.TAPS, self.compute_dtype)
+        rows = []
+        for a in (0, 1):
+            places = []
+            for b in (0, 1):
+                kernel = ops.einsum("pr,qs,rscf->pqcf", taps[a], taps[b], self.kernel)
+                around = ops.pad(inputs, ((0, 0), (1 - a, a), (1 - b, b), (0, 0)))
+                places.append(ops.conv(around, kernel, 1, "valid"))
+            rows.append(ops.concatenate(places, axis=-1))  # (n, height, width, 2 * filters)
+        blocks = ops.stack(rows, axis=2)  # (n, height, 2, width, 2 * filters)
+        return ops.reshape(blocks, (-1, 2 * height, 2 * width, self.filters))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
+        """Twice the rows and columns."""
+        count, height, width, _ = input_shape
+        return count, 2 * int(height or 0), 2 * int(width or 0), self.filters
 
 
 class LeakyDropout(keras.layers.Layer):

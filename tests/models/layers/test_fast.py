@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from cinegan.models.layers import (
+    EnlargingConv2D,
     FourierConv2DTranspose,
     LeakyDropout,
     PatchConv2D,
@@ -45,6 +46,23 @@ def test_fast_convolutions_equal_those_of_keras(fast, plain, options, side, chan
     layers[1].set_weights(layers[0].get_weights())
     upstream = tf.constant(rng.normal(size=layers[1](x).shape), tf.float32)
     ours, theirs = (outputs_and_gradients(layer, x, upstream) for layer in layers)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5 * float(tf.reduce_max(tf.abs(b))))
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), [(4, 4, 6), (8, 5, 1), (1, 2, 3)])
+def test_an_enlarging_convolution_is_one_of_an_enlarged_image(height, width, channels):
+    layer = EnlargingConv2D(4)
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(3, height, width, channels)), tf.float32)
+    layer.build(x.shape)
+    plain = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)
+    both = keras.Sequential([keras.layers.UpSampling2D(2), plain])
+    both.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    assert layer.compute_output_shape(x.shape) == both.output_shape
+    upstream = tf.constant(rng.normal(size=both.output_shape), tf.float32)
+    ours, theirs = (outputs_and_gradients(each, x, upstream) for each in (layer, both))
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-5 * float(tf.reduce_max(tf.abs(b))))
 
