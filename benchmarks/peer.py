@@ -29,7 +29,7 @@ BFLOAT16, CHANNELS_LAST, COMPILED = "bfloat16_autocast", "channels_last", "compi
 ONE_BATCH = "one_batch"  # real and fake cycles go through the discriminator together
 PHASES = 20
 # Of the search: what a setting may take (compiling included), and all of them together.
-SETTING_SECONDS, SEARCH_SECONDS = 120.0, 300.0
+SETTING_SECONDS, SEARCH_SECONDS = 100.0, 240.0
 # A setting so many times slower than the fastest is not timed further.
 HOPELESS = 2.0
 TIMED_SECONDS = 3.0  # steps of a setting, once warm

@@ -6,7 +6,7 @@ import re
 
 import keras
 import pytest
-from conftest import model_with, training_with
+from recipes import model_with, training_with
 
 from cinegan.models import dcgan
 from cinegan.params import Budget

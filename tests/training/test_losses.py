@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import training_with
+from recipes import training_with
 
 from cinegan.training.losses import CrossEntropy, Wasserstein, loss_of
 

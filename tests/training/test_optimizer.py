@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import tensorflow as tf
-from conftest import training_with
+from recipes import training_with
 
 from cinegan.training.optimizer import Adam, move_average
 

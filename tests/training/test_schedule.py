@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import model_with, training_with
+from recipes import model_with, training_with
 
 from cinegan.models import pggan
 from cinegan.params import Budget

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import training_with
+from recipes import training_with
 
 from cinegan.models import dcgan
 from cinegan.training import loop
