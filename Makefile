@@ -14,7 +14,8 @@ $(ready): requirements/uv.txt requirements/lock.txt pyproject.toml
 	@python3 -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("cinegan needs Python 3.11 to 3.13; python3 is " + sys.version.split()[0])'
 	@test -x $(venv)/python || python3 -m venv .venv || { rm -rf .venv; echo 'python3 cannot make a virtual environment: install its venv module (on Debian: python3-venv)' >&2; exit 1; }
 	@$(venv)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/uv.txt
-	@$(venv)/uv pip sync --quiet --python $(venv)/python --require-hashes requirements/lock.txt
+	@# Compiled here once: every stage is a process of its own, and TensorFlow is 5,000 files.
+	@$(venv)/uv pip sync --quiet --compile-bytecode --python $(venv)/python --require-hashes requirements/lock.txt
 	@$(venv)/uv pip install --quiet --python $(venv)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
