@@ -38,7 +38,7 @@ def _cost(workload: str) -> dict[str, Any]:
             step()
             if states.due():
                 before = time.monotonic()
-                states.save(step.state())
+                states.save(step.state(), before)
                 writes.append(time.monotonic() - before)
         whole = time.monotonic() - start
         size = max(path.stat().st_size for path in Path(folder).rglob("*.npz"))

@@ -13,6 +13,7 @@ import hashlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,8 +52,12 @@ def _kills(name: str) -> dict[str, Any]:
     told, digests = [], []
     for number, kind in enumerate(KINDS[name], start=1):
         with tempfile.TemporaryDirectory() as folder:
-            at = draw.randrange(len(undisturbed["words"][kind]))
-            killed = _run(name, Path(folder), (kind, at, draw.uniform(0, LATEST_S[kind])))
+            killed = {"killed": False}
+            while not killed["killed"]:  # it may have ended before
+                at = draw.randrange(len(undisturbed["words"][kind]))
+                shutil.rmtree(folder)
+                Path(folder).mkdir()
+                killed = _run(name, Path(folder), (kind, at, draw.uniform(0, LATEST_S[kind])))
             again = _run(name, Path(folder), None)
         digests.append(again["sha256"])
         told.append(f"{kind}, after step {killed['step']}: {again['from']}")
@@ -97,7 +102,8 @@ def _run(name: str, folder: Path, kill: tuple[str, int, float] | None) -> dict[s
     code = process.wait()
     if code not in ((-signal.SIGKILL, 0) if kill else (0,)):
         raise CineganError(f"{name}: the training ended with {code}: {reason.strip()[-500:]}")
-    result = {"words": words, "step": step, "from": start}
+    killed = code == -signal.SIGKILL
+    result = {"words": words, "step": step, "from": start, "killed": killed}
     return result if kill else {**result, "sha256": _sha256(folder / "models" / name)}
 
 
@@ -147,9 +153,9 @@ def _train(name: str) -> None:
         say(FADE if self.level.fading else STEP, self.done)
         return step(self, *arguments)
 
-    def saying_save(self: Any, state: Any) -> None:
+    def saying_save(self: Any, state: Any, begun: float) -> None:
         say(WRITE, int(state["step"]))
-        save(self, state)
+        save(self, state, begun)
 
     def saying_growth(self: Any, level: Any) -> None:
         say(GROWTH, self.step.done)

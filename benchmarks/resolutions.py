@@ -37,7 +37,8 @@ def measure(only: str | None = None) -> dict[str, Any]:
         rates = in_turn({**programs, "matrix": matrix}, ROUNDS)
     rows = {}
     for name in programs:
-        flop = gflop(name, passes(model_of(name).training))
+        model = model_of(name)
+        flop = gflop(name, passes(model.training, model.network))
         seconds = [1 / rate for rate in rates[name]]
         shares = [flop * a / b for a, b in zip(rates[name], rates["matrix"], strict=True)]
         rows[name] = {

@@ -66,7 +66,7 @@ def check_size(name: str, model: Model, size: int | None) -> None:
 def told(name: str, model: Model, record: dict[str, Any], budgets: list[str]) -> list[str]:
     """Paragraphs about a model: both networks, the work of a step, and the schedules."""
     networks = build_generator(record), build_discriminator(record)
-    counts = passes(model.training)
+    counts = passes(model.training, model.network)
     work = sum(n * flops_per_image(one) for n, one in zip(counts, networks, strict=True))
     size = f"{record['size']}x{record['size']}"
     return [

@@ -87,7 +87,6 @@ def generator(options: Network, size: int, phases: int, fading: bool = False) ->
     x = keras.layers.Reshape((FIRST_SIDE, FIRST_SIDE, options.width(FIRST_SIDE)))(x)
     x = _normalised(x, "4_dense")
     x = _normalised(_convolution(options.width(FIRST_SIDE), "4_conv")(x), "4_conv")
-    before = x
     for side in _sides(size):
         before = x
         x = keras.layers.UpSampling2D(2, name=f"{side}_up")(x)  # (n, side, side, width(side / 2))
@@ -99,6 +98,7 @@ def generator(options: Network, size: int, phases: int, fading: bool = False) ->
         half = _to_phases(phases, size // 2)(before)  # (n, size / 2, size / 2, phases)
         half = keras.layers.UpSampling2D(2, dtype="float32", name="up_faded")(half)
         cycles = layers.FadeIn(name="fade", dtype="float32")([half, cycles])
+    # One name for what comes out, faded or not.
     cycles = keras.layers.Activation("linear", dtype="float32", name="cycles")(cycles)
     return keras.Model(latents, cycles, name="generator")
 

@@ -59,22 +59,27 @@ class Checkpoints:
         age = time.monotonic() - self._saved_at
         return age > max(EVERY_S, self._write_s / MOST_TIME)
 
-    def save(self, state: dict[str, np.ndarray]) -> None:
+    def save(self, state: dict[str, np.ndarray], begun: float | None = None) -> None:
         """Write the state; a kill or a power cut leaves the one before it.
+
+        Parameters
+        ----------
+        begun : float, optional
+            When the state began to be gathered (`time.monotonic`), which is part of its cost.
 
         Raises
         ------
         CineganError
             If it holds a number that is not finite: the state before it is kept.
         """
+        begun = time.monotonic() if begun is None else begun
         self.check(state)
-        start = time.monotonic()
         with atomic_file(self._folder / STATE) as partial, partial.open("wb") as stream:
             np.savez(stream, **state)  # type: ignore[arg-type]
             stream.flush()
             os.fsync(stream.fileno())
         self._saved_at = time.monotonic()
-        self._write_s = self._saved_at - start
+        self._write_s = self._saved_at - begun
 
     def check(self, state: dict[str, np.ndarray]) -> None:
         """Refuse a state that no training can go on from.
@@ -121,6 +126,7 @@ class Checkpoints:
 def _key(record: dict[str, Any]) -> str:
     package = Path(__file__).resolve().parents[1]
     code = [
+        package / "params.py",
         *sorted((package / "training").glob("*.py")),
         package / "models" / f"{record['architecture']}.py",
         *sorted((package / "models" / "layers").glob("*.py")),

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cinegan.params import Training
-from cinegan.training.networks import build_discriminator, build_generator
+from cinegan.params import NetworkOptions, Training
+from cinegan.training.networks import build_discriminator, build_generator, options_of
 from cinegan.training.schedule import Schedule, at_level
 
 GB = 1e9
@@ -19,7 +19,7 @@ REACHED = 0.6
 def training_cost(schedule: Schedule, record: dict[str, Any]) -> str:
     """One line: how long a training will take and how much memory."""
     training = Training.model_validate(record["training"])
-    generator_passes, discriminator_passes = passes(training)
+    generator_passes, discriminator_passes = passes(training, options_of(record))
     flops, memory = 0.0, 0.0
     for level in schedule.levels:
         here = at_level(record, level)
@@ -32,15 +32,18 @@ def training_cost(schedule: Schedule, record: dict[str, Any]) -> str:
     return f"about {_duration(seconds)} and {memory / GB:.1f} GB of memory on a CPU"
 
 
-def passes(training: Training) -> tuple[float, float]:
+def passes(training: Training, network: NetworkOptions) -> tuple[float, float]:
     """Forward passes of the generator and of the discriminator that a step amounts to, per image.
 
     A pass back is two forward passes: by the weights and by the input. The generator runs forward
     and back once; the discriminator on real and on fake cycles, and one pass back serves both
-    networks. A gradient penalty adds a forward pass, its gradient by the input (one), and the pass
-    back through both (four). R1 adds all but the forward pass, every so many steps.
+    networks, but for cross-entropy of logits that depend on each other. A gradient penalty adds a
+    forward pass, its gradient by the input (one), and the pass back through both (four). R1 adds
+    all but the forward pass, every so many steps.
     """
     discriminator = 6.0
+    if training.loss == "bce" and not network.independent_logits:
+        discriminator += 1.0  # back to the fake cycles once more
     if training.gradient_penalty:
         discriminator += 6.0
     if training.r1:

@@ -59,14 +59,13 @@ def device_count() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def check_batch(name: str, batch: int, check: Any) -> None:
-    """Refuse a batch that does not divide over the devices.
+def check_batch(name: str, batch: int, count: int, check: Any) -> None:
+    """Refuse a batch that does not divide over so many devices.
 
     Raises
     ------
     CineganError
     """
-    count = device_count()
     if batch % count:
         raise CineganError(f"{name}: a batch of {batch} does not divide over {count} devices")
     try:
@@ -102,6 +101,16 @@ def from_chief(value: np.ndarray) -> np.ndarray:
     on_each = strategy.run(_of_first, args=(tf.constant(bits),))
     told = strategy.experimental_local_results(on_each)[0].numpy()
     return told.view(value.dtype).reshape(value.shape)
+
+
+def agree(value: np.ndarray) -> bool:
+    """Whether an array of int32 is the same on all workers; they all get the same answer."""
+    others = tf.constant([int((from_chief(value) != value).any())])
+    strategy = tf.distribute.get_strategy()
+    if strategy.cluster_resolver is None:
+        return True
+    on_each = strategy.run(_sum, args=(others,))
+    return not strategy.experimental_local_results(on_each)[0].numpy().any()
 
 
 def meet() -> None:
@@ -148,6 +157,11 @@ def _of_first(own: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     first = tf.cast(context.replica_id_in_sync_group == 0, tf.int32)
     return context.all_reduce(tf.distribute.ReduceOp.SUM, own * first)
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+def _sum(own: tf.Tensor) -> tf.Tensor:
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own)
 
 
 def _index_of_this_worker() -> int:

@@ -85,38 +85,40 @@ def train(
     cycles_at = lru_cache(maxsize=2)(cycles_at)
     configure(threads, deterministic=model.training.deterministic)
     strategy, chief = spread.strategy_of(devices), spread.is_chief(devices)
-    with strategy.scope():
-        record = _record(cycles_at(model.size), patients, model, budget, seed, threads, devices)
-        start = None
-        if model.start_from != FRESH:
-            start = load_pair(Path(model.start_from), record)
-            record["start_sha256"] = [
-                sha256(Path(model.start_from) / file) for file in (WEIGHTS, DISCRIMINATOR_WEIGHTS)
-            ]
-        schedule = Schedule.of(model, budget, start.size if start else None)
-        for level in schedule.levels:
-            spread.check_batch(name, level.batch, model.network.check_batch)
-        print(f"{name}: {_plan(schedule, record)}", flush=True)
-        run.params({"model": name, **record})
-        states = Checkpoints(main_checkout(), name, record)
-        # Another process may be at the same recipe: it waits, and then trains for itself.
-        with states.lock() if chief else nullcontext(), spread.loss_explained(name):
-            training = _Training(name, model, schedule, record, cycles_at, states, run)
-            training.begin(start)
-            training.go_on()
-            states.check(training.step.state())
-            if chief:
-                settle_statistics(training.step.pair.average, seed)
-                with atomic_folder(folder) as partial:
-                    pair = training.step.pair
-                    save_networks(partial, training.record, pair.average, pair.discriminator)
-                    shutil.copytree(states.snapshots, partial / "snapshots")
-                    digest = sha256(partial / WEIGHTS)
-                _write_curves(curves, training.history)
-                # A finished state would make the next run look reproducible untrained. It goes
-                # last: until all is written, the same command must find it.
-                states.delete()
-            spread.meet()  # a worker that is done before would look like one that is lost
+    record = _record(cycles_at(model.size), patients, model, budget, seed, threads)
+    record |= {"devices": devices, "device_count": strategy.num_replicas_in_sync}
+    start = None
+    if model.start_from != FRESH:
+        start = load_pair(Path(model.start_from), record)
+        record["start_sha256"] = [
+            sha256(Path(model.start_from) / file) for file in (WEIGHTS, DISCRIMINATOR_WEIGHTS)
+        ]
+    schedule = Schedule.of(model, budget, start.size if start else None)
+    for level in schedule.levels:
+        spread.check_batch(name, level.batch, record["device_count"], model.network.check_batch)
+    print(f"{name}: {_plan(schedule, record)}", flush=True)
+    run.params({"model": name, **record})
+    states = Checkpoints(main_checkout(), name, record)
+    # Another process may be at the same recipe: it waits, and then trains for itself.
+    alone = states.lock() if chief else nullcontext()
+    # Only what is trained is built in the strategy's scope: there, variables wait for all workers.
+    with strategy.scope(), spread.loss_explained(name), alone:
+        training = _Training(name, model, schedule, record, cycles_at, states, run)
+        training.begin(start)
+        training.go_on()
+        states.check(training.step.state())
+        if chief:
+            settle_statistics(training.step.pair.average, seed)
+            with atomic_folder(folder) as partial:
+                pair = training.step.pair
+                save_networks(partial, training.record, pair.average, pair.discriminator)
+                shutil.copytree(states.snapshots, partial / "snapshots")
+                digest = sha256(partial / WEIGHTS)
+            _write_curves(curves, training.history)
+            # A finished state would make the next run look reproducible untrained. It goes
+            # last: until all is written, the same command must find it.
+            states.delete()
+        spread.meet()  # a worker that is done before would look like one that is lost
     if not chief:
         return
     run.tags({WEIGHTS_TAG: digest})
@@ -135,7 +137,7 @@ def prepare(
     configure(threads, training.precision, training.deterministic)
     set_seed((record["seed"] * 2048 + 2 * level.size + level.fading) % 2**32)
     generator, discriminator = build_generator(record), build_discriminator(record)
-    configure(threads)
+    configure(threads, deterministic=training.deterministic)
     pair = Pair(generator, discriminator, build_generator(record))
     for network in pair[:2]:
         spread.synchronise(network)
@@ -178,11 +180,10 @@ class _Training:
 
     def begin(self, start: Any) -> None:
         """Take up the last state that was saved; without one, start."""
-        mine = np.frombuffer(bytes.fromhex(self.states.key), np.int32)
-        if (spread.from_chief(mine) != mine).any():
+        if not spread.agree(np.frombuffer(bytes.fromhex(self.states.key), np.int32)):
             raise CineganError(
-                f"{self.name}: this worker's parameters, data, code or libraries are others than "
-                "the first one's"
+                f"{self.name}: the workers differ in parameters, data, code or libraries; give all "
+                "of them the same commit, params.yaml and data"
             )
         state = self.states.load() if self.chief else None
         level = int(spread.from_chief(np.array(state["level"] if state else -1)))
@@ -196,6 +197,8 @@ class _Training:
         self.step.restore({key: spread.from_chief(saved[key]) for key in blank})
         if state:
             self.history, self.since = state["history"].tolist(), list(state["since"])
+            for row in self.history:  # this run's curves begin where the training did
+                self._report(row)
         print(
             f"{self.name}: goes on from step {self.step.done} of {self.schedule.steps}", flush=True
         )
@@ -254,18 +257,22 @@ class _Training:
         point = [*np.mean(self.since, axis=0)[: len(AVERAGED)], *self.since[-1][len(AVERAGED) :]]
         self.since = []
         self.history.append([kimg, self.step.level.size, *map(float, point)])
-        named = dict(zip(METRICS, map(float, point), strict=True))
-        self.run.metrics(named | {"images_per_s": rate, "size": self.step.level.size}, kimg)
+        self._report(self.history[-1], images_per_s=rate)
+
+    def _report(self, row: list[float], **more: float) -> None:
+        """Journal a point of the curves."""
+        kimg, *values = row
+        self.run.metrics(dict(zip(("size", *METRICS), values, strict=True)) | more, kimg)
 
     def _save(self) -> None:
-        self.states.save(
-            {
-                **self.step.state(),
-                "level": np.array(self.schedule.levels.index(self.step.level)),
-                "history": np.array(self.history),
-                "since": np.array(self.since),
-            }
-        )
+        begun = time.monotonic()
+        state = {
+            **self.step.state(),
+            "level": np.array(self.schedule.levels.index(self.step.level)),
+            "history": np.array(self.history),
+            "since": np.array(self.since),
+        }
+        self.states.save(state, begun)
 
     def _snapshot(self, kimg: float) -> np.ndarray:
         """Draw the same few latents as they look now; keep and return the picture."""
@@ -297,17 +304,14 @@ def _record(
     budget: Budget,
     seed: int,
     threads: int,
-    devices: str,
 ) -> dict[str, Any]:
-    """Everything that the result depends on, and what rebuilds the networks."""
+    """What the result depends on but for the devices, and what rebuilds the networks."""
     return {
         **model.model_dump(exclude={"budgets", "folder"}),
         **budget.model_dump(exclude_none=True),
         "phases": cycles.shape[-1],
         "seed": seed,
         "threads": threads,
-        "devices": devices,
-        "device_count": spread.device_count(),
         "train_cycles": len(cycles),
         "train_patients": len(set(patients)),
         "train_sha256": hashlib.sha256(np.ascontiguousarray(cycles).tobytes()).hexdigest(),

@@ -21,7 +21,7 @@ class CrossEntropy:
     Goodfellow et al. 2014, "Generative Adversarial Nets", eq. 1 and section 3.
     """
 
-    # The share below holds where a logit depends on its own cycle alone.
+    # The ratio below holds where a logit depends on its own cycle alone.
     shared_by_coupled_logits = False
 
     def discriminator(self, real: Any, fake: Any, real_labels: Any, fake_labels: Any) -> Any:
@@ -32,14 +32,15 @@ class CrossEntropy:
         """(n, 1): of calling fake cycles real."""
         return ops.softplus(-fake)
 
-    def share(self, fake: Any, fake_labels: Any) -> Any:
+    def gradient_ratio(self, fake: Any, fake_labels: Any) -> Any:
         """Ratio of the two losses' derivatives by the logit, per fake cycle, (n, 1).
 
         With s the logistic function of the logit, the generator's derivative is s - 1, the
         discriminator's s for a label of 0, and their ratio -exp(-logit); for a label of 1 the two
-        are the same.
+        are the same. Exact for logits down to -80: there the discriminator's derivative comes near
+        the smallest float32, and what is lost below belongs to a generator that has long failed.
         """
-        told_fake = -ops.exp(-ops.clip(fake, -60.0, 60.0))
+        told_fake = -ops.exp(-ops.clip(fake, -80.0, 80.0))
         return ops.where(ops.greater(fake_labels, 0.5), ops.ones_like(told_fake), told_fake)
 
 
@@ -64,7 +65,7 @@ class Wasserstein:
         """(n, 1)."""
         return -fake
 
-    def share(self, fake: Any, fake_labels: Any) -> Any:
+    def gradient_ratio(self, fake: Any, fake_labels: Any) -> Any:
         """Ratio of the two losses' derivatives, (n, 1)."""
         return -ops.ones_like(fake)
 

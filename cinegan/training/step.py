@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,13 +96,13 @@ class TrainingStep:
         self._one_pass_back = independent_logits or self._loss.shared_by_coupled_logits
         self._weights = [v.value for v in pair.generator.trainable_variables]
         self._averages = [v.value for v in pair.average.trainable_variables]
-        self._judging = [v.value for v in pair.discriminator.trainable_variables]
+        self._discriminator_weights = [v.value for v in pair.discriminator.trainable_variables]
         self._adam = {
             "generator": Adam(self._weights, training),
-            "discriminator": Adam(self._judging, training),
+            "discriminator": Adam(self._discriminator_weights, training),
         }
         self._strength = tf.Variable(training.augment_strength, trainable=False)
-        # A moving mean needs a while to know anything: until then, it asks for no change.
+        # Begins at the target, so that the first batches decide which way the strength goes.
         self._overfitting = tf.Variable(training.augment_target or 0.0, trainable=False)
         pair.average.set_weights(pair.generator.get_weights())
         # Draws of the step that is being traced; each device is traced in a thread of its own.
@@ -238,20 +239,20 @@ class TrainingStep:
             fake = self.pair.generator(latents, training=True)
         with tf.GradientTape(persistent=not self._one_pass_back) as tape:
             tape.watch(fake)
-            seen_real = self._seen(real, noise, AUGMENT_REAL, NOISE_REAL)
-            seen_fake = self._seen(fake, noise, AUGMENT_FAKE, NOISE_FAKE)
-            real_scores, slope = self._judged(seen_real, regularise)
-            fake_scores = self.pair.discriminator(seen_fake, training=True)
+            see_real = partial(self._seen, noise, AUGMENT_REAL, NOISE_REAL)
+            see_fake = partial(self._seen, noise, AUGMENT_FAKE, NOISE_FAKE)
+            seen_real, real_scores, slope = self._judged(real, see_real, regularise)
+            seen_fake, fake_scores, _ = self._judged(fake, see_fake, False)
             loss = tf.reduce_mean(self._loss.discriminator(real_scores, fake_scores, *labels))
             penalty = self._penalty(seen_real, seen_fake, slope)
             loss_of_generator = tf.reduce_mean(self._loss.generator(fake_scores))
             whole = loss + penalty
         if self._one_pass_back:
-            *of_discriminator, of_fake = tape.gradient(whole, [*self._judging, fake])
-            share = self._loss.share(fake_scores, labels[1])
-            of_fake *= share[:, :, None, None]  # (n, 1, 1, 1)
+            *of_discriminator, of_fake = tape.gradient(whole, [*self._discriminator_weights, fake])
+            ratio = self._loss.gradient_ratio(fake_scores, labels[1])
+            of_fake *= ratio[:, :, None, None]  # (n, 1, 1, 1)
         else:
-            of_discriminator = tape.gradient(whole, self._judging)
+            of_discriminator = tape.gradient(whole, self._discriminator_weights)
             of_fake = tape.gradient(loss_of_generator, fake)
         of_generator = generator_tape.gradient(fake, self._weights, output_gradients=of_fake)
         averaged = tf.stack(
@@ -265,20 +266,24 @@ class TrainingStep:
         )
         return fake, of_generator, of_discriminator, averaged, real_scores
 
-    def _judged(self, seen: tf.Tensor, with_slope: bool) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Scores of what the discriminator sees, and their gradient by it."""
+    def _judged(
+        self, cycles: tf.Tensor, see: Callable[[tf.Tensor], tf.Tensor], with_slope: bool
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """What is seen of cycles, its scores and, where asked, their gradient by the cycles."""
         if not with_slope:
-            return self.pair.discriminator(seen, training=True), None
+            seen = see(cycles)
+            return seen, self.pair.discriminator(seen, training=True), None
         with tf.GradientTape() as tape:
-            tape.watch(seen)
+            tape.watch(cycles)
+            seen = see(cycles)
             scores = self.pair.discriminator(seen, training=True)
             total = tf.reduce_sum(scores)
-        return scores, tape.gradient(total, seen)
+        return seen, scores, tape.gradient(total, cycles)
 
     def _penalty(
         self, seen_real: tf.Tensor, seen_fake: tf.Tensor, slope: tf.Tensor | None
     ) -> tf.Tensor:
-        """What keeps the discriminator smooth, a scalar."""
+        """What keeps the discriminator smooth, a scalar; `slope` is that at real cycles, for R1."""
         penalty = tf.constant(0.0)
         if slope is not None:  # every r1_every steps, so that many times as strong
             weight = self.training.r1_every * self.training.r1 / 2
@@ -286,13 +291,12 @@ class TrainingStep:
         if self.training.gradient_penalty:
             place = self._traced.draws.uniform(MIX, 1)[:, :, None, None]  # (n, 1, 1, 1)
             between = tf.stop_gradient(seen_real + (seen_fake - seen_real) * place)
-            _, slope_between = self._judged(between, with_slope=True)
-            penalty += self.training.gradient_penalty * tf.reduce_mean(
-                slope_from_one(slope_between)
-            )
+            _, _, slope_between = self._judged(between, tf.identity, True)
+            penalties = slope_from_one(slope_between)
+            penalty += self.training.gradient_penalty * tf.reduce_mean(penalties)
         return penalty
 
-    def _seen(self, cycles: tf.Tensor, noise: tf.Tensor, stream: int, of_noise: int) -> tf.Tensor:
+    def _seen(self, noise: tf.Tensor, stream: int, of_noise: int, cycles: tf.Tensor) -> tf.Tensor:
         """What the discriminator sees of cycles: augmented, with noise."""
         if self.training.augment:
             draws = self._traced.draws.uniform(stream, augment.DRAWS)

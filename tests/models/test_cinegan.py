@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
 from cinegan.models import cinegan
+from cinegan.params import load_params
 
-OURS = cinegan.Network(
-    latent=128,
-    generator=[384, 256, 192, 96, 64],
-    discriminator=[64, 128, 256, 384],
-    leak=0.2,
-    smoothness=1.0,
-    motion=4.0,
-)
+OURS = load_params(Path(__file__).parents[2] / "params.yaml").model_named("cinegan64").network
 
 
 def weights_of_generator(phases):
     widths = OURS.generator
-    total = 128 * 16 * 384 + 4 * 384  # normalisation: scale, shift, mean and variance a channel
+    total = OURS.latent * 16 * widths[0]
+    total += 4 * widths[0]  # normalisation: scale, shift, mean and variance a channel
     for before, filters in zip(widths, [*widths[1:], widths[-1]], strict=True):
         total += 9 * before * filters + 4 * filters
-    return total + 9 * 64 * phases + phases
+    return total + 9 * widths[-1] * phases + phases
 
 
 def weights_of_discriminator(phases, motion):

@@ -51,7 +51,7 @@ def test_totals_are_those_of_the_networks(name, size, capsys):
         rows, total = numbers(table, "MFLOP")
         assert total == pytest.approx(flops_per_image(network) / 1e6, abs=0.05)
         assert sum(rows) == pytest.approx(total, abs=0.06 * len(rows))
-    g, d = passes(model.training)
+    g, d = passes(model.training, model.network)
     gflop = (g * flops_per_image(networks[0]) + d * flops_per_image(networks[1])) / 1e9
     assert f"{g:.3g} forward passes of the generator and {d:.3g} of the" in work[0]
     assert f"{gflop:.2f} GFLOP" in work[0]

@@ -71,15 +71,19 @@ def work(folder, jobs, count=2):
 def jobs(tmp_path_factory, model, growing_model, cycles_at):
     """Folder of what is to be trained: PAIR-DEVICES, and a pair that does not get through."""
     folder = tmp_path_factory.mktemp("jobs")
-    exact = model.training.model_copy(update={"precision": "float32"})
-    dcgan = model.model_copy(update={"training": exact})
+    switches = {"r1": 1.0, "augment": ["translation"], "augment_target": 0.5}
+    exact = model.training.model_copy(update={"precision": "float32", **switches})
+    spectral = model.network.model_copy(update={"spectral_normalization": True})
+    dcgan = model.model_copy(update={"training": exact, "network": spectral})
     # 4x4 for 2 steps, 8x8 fading in for 3, whole for 2.
     budget = growing_model.budgets.smoke.model_copy(update={"total_kimg": 0.028})
     budgets = growing_model.budgets.model_copy(update={"smoke": budget})
     pggan = growing_model.model_copy(update={"budgets": budgets})
     for kind in ("one", "all", "workers"):
         worker.prepare(folder / f"dcgan-{kind}", dcgan, cycles_at, devices=kind)
+    for kind in ("one", "workers"):
         worker.prepare(folder / f"pggan-{kind}", pggan, cycles_at, devices=kind)
+    worker.prepare(folder / "unlike", pggan, cycles_at, devices="workers", longer=1)
     for name, *when in (("stopped", 3, signal.SIGTERM), ("killed", 1, signal.SIGKILL)):
         options = {"devices": "workers", "signal": [1, *map(int, when)]}  # to the second worker
         worker.prepare(folder / name, pggan, cycles_at, **options)
@@ -100,10 +104,11 @@ def one(jobs, tmp_path_factory):
 def two(jobs, tmp_path_factory):
     """Folder of two workers' folders, exit statuses and logs.
 
-    They train both pairs, then one that is stopped and goes on, then one at which one is killed.
+    They train both pairs, then one that is stopped and goes on, then one of which one of them has
+    another budget, with more networks to build, then one at which one is killed.
     """
     folder = tmp_path_factory.mktemp("two")
-    names = ("dcgan-workers", "pggan-workers", "stopped", "stopped", "killed")
+    names = ("dcgan-workers", "pggan-workers", "stopped", "stopped", "unlike", "killed")
     return folder, *work(folder, [jobs / name for name in names])
 
 
@@ -133,7 +138,7 @@ def distances(first, second):
 
 @pytest.mark.parametrize("pair", ["dcgan", "pggan"])
 def test_two_workers_train_as_one_device_does(one, two, pair):
-    """Batch normalisation and dropout's masks; groups, a growth, the penalty; the average."""
+    """Normalisations, dropout, R1, steered augmentation in one; growth, groups, WGAN-GP in one."""
     folder = two[0]
     of_losses, of_weights = distances(one / f"{pair}-one", folder / "0" / f"{pair}-workers")
     print(f"{pair}: losses within {of_losses:.1e}, weights within {of_weights:.1e}")
@@ -166,6 +171,13 @@ def test_a_stop_of_one_worker_stops_both_and_they_go_on_to_the_same_bytes(two):
     assert sha256_of_folder(whole) == sha256_of_folder(stopped)
 
 
+def test_workers_with_different_parameters_are_all_refused_in_one_line(two):
+    folder, _, logs = two
+    for log in logs:
+        assert "unlike: tiny: the workers differ in parameters, data, code or libraries; " in log
+    assert not (folder / "0/unlike").exists()
+
+
 def test_a_worker_that_is_killed_ends_the_other_in_one_line(two):
     folder, codes, logs = two
     assert codes == [0, -signal.SIGKILL], "\n".join(logs)
@@ -181,11 +193,10 @@ def test_a_worker_that_is_killed_ends_the_other_in_one_line(two):
         (4, 4, "tiny: on each of 2 devices a batch of 2 is not made of whole groups of 4"),
     ],
 )
-def test_a_batch_that_cannot_be_spread_is_refused(monkeypatch, batch, group, expected):
-    monkeypatch.setattr(devices, "device_count", lambda: 2)
+def test_a_batch_that_cannot_be_spread_is_refused(batch, group, expected):
     network = pggan.Network(latent=8, filters=64, most_filters=16, group=group)
     with pytest.raises(CineganError, match=f"^{expected}$"):
-        devices.check_batch("tiny", batch, network.check_batch)
+        devices.check_batch("tiny", batch, 2, network.check_batch)
 
 
 CLUSTER = {"cluster": {"worker": ["a:1", "b:1"]}}

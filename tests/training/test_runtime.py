@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import tensorflow as tf
 
+from cinegan.params import FRESH
+from cinegan.training.loop import prepare
 from cinegan.training.runtime import configure
+from cinegan.training.schedule import Level
 
 
 def test_a_sum_is_taken_in_one_order_however_large_the_graph():
@@ -24,3 +28,16 @@ def test_a_sum_is_taken_in_one_order_however_large_the_graph():
 
     # 100 MB a term: a graph that TensorFlow thinks too large for the CPU's memory.
     assert of(100) == of(5000) == of(5000)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_training_is_deterministic_unless_told_otherwise(
+    monkeypatch, model, cycles_at, deterministic
+):
+    asked = []
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: asked.append(True))
+    training = model.training.model_copy(update={"deterministic": deterministic})
+    block = model.model_copy(update={"training": training})
+    recipe = {**block.model_dump(), "phases": 6, "seed": 1, "threads": 2, "start_from": FRESH}
+    prepare(Level(16, False, 4, 0, 2, 0), block, recipe, cycles_at)
+    assert bool(asked) == deterministic

@@ -152,6 +152,18 @@ def test_r1_comes_every_so_many_steps(make):
     assert [penalty > 0 for penalty in penalties] == [True, False, False] * 2 + [True]
 
 
+def test_r1_is_taken_at_real_cycles_through_what_is_done_to_them(make):
+    """A score of the sum of pixels, seen at 3 times the contrast, has a gradient of 3 by each."""
+    step = make(r1=2.0, r1_every=1)
+    step.pair = step.pair._replace(
+        discriminator=lambda x, training: tf.reduce_sum(x, axis=(1, 2, 3))[:, None]
+    )
+    seen, scores, slope = step._judged(tf.ones((4, 2, 2, 1)), lambda cycles: 3.0 * cycles, True)
+    np.testing.assert_array_equal(seen, 3.0)
+    np.testing.assert_array_equal(scores, 12.0)
+    np.testing.assert_array_equal(slope, 3.0)
+
+
 def weights_after_four_steps(make, **changes):
     step = make(**changes)
     assert np.isfinite([step()[0] for _ in range(4)]).all()

@@ -19,7 +19,8 @@ from cinegan.tracking import Run
 def prepare(job, model, cycles_at, **options):
     """Write down what to train, and how.
 
-    Options are `devices` and, for the middle of it, `signal`: worker, step, number.
+    Options are `devices` and, for the middle of it, `signal`: worker, step, number; `longer`: the
+    worker that has twice the budget.
     """
     job.mkdir()
     write_json(job / "job.json", {"model": model.model_dump(), **options})
@@ -36,12 +37,15 @@ def train_as_told(job, threads):
     module = importlib.import_module(f"cinegan.models.{block['architecture']}")
     block["network"] = module.Network.model_validate(block["network"])
     model = Model.model_validate(block)
+    budget = model.budgets.smoke
+    if options.get("longer") == own_index():
+        budget = budget.model_copy(update={"total_kimg": 2 * budget.total_kimg})
     loop.train(
         lambda size: np.load(job / f"{size}.npy"),
         np.array(["a", "b"] * 5),
         name="tiny",
         model=model,
-        budget=model.budgets.smoke,
+        budget=budget,
         seed=1,
         threads=threads,
         devices=options["devices"],
@@ -49,6 +53,11 @@ def train_as_told(job, threads):
         curves=Path(job.name) / "training.csv",
         run=Run(None, ""),
     )
+
+
+def own_index():
+    """Of this worker."""
+    return json.loads(os.environ.get("TF_CONFIG", '{"task": {"index": 0}}'))["task"]["index"]
 
 
 @contextmanager
@@ -82,7 +91,7 @@ def on_two_logical_cpus():
 
 def main(arguments):
     """Train one job after the other; a fault is told, and the next one begins."""
-    own = json.loads(os.environ.get("TF_CONFIG", '{"task": {"index": 0}}'))["task"]["index"]
+    own = own_index()
     for job in map(Path, arguments):
         options = read_json(job / "job.json")
         if options["devices"] == "all":

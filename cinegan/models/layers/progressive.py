@@ -109,7 +109,6 @@ class FadeIn(keras.layers.Layer):
         )
 
     def call(self, inputs: list[Any]) -> Any:
-        """[old, new], of one shape, to the same shape."""
-        old, new = inputs
-        share = ops.cast(self.share, new.dtype)
-        return old + (new - old) * share
+        """[old, new], of one shape, to the same shape; in float32 inside, for a smooth fade."""
+        old, new = (ops.cast(each, "float32") for each in inputs)
+        return ops.cast(old + (new - old) * ops.cast(self.share, "float32"), inputs[1].dtype)

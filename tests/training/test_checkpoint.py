@@ -1,0 +1,104 @@
+"""The states of a training on disk: when they are due, whose they are, and what is refused."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from cinegan.errors import CineganError
+from cinegan.training import checkpoint
+from cinegan.training.checkpoint import EVERY_S, Checkpoints
+
+RECORD = {"architecture": "dcgan", "seed": 1}
+STATE = {"weights": np.arange(3.0), "step": np.int64(5)}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands until a test moves it."""
+    now = [1000.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def states(tmp_path):
+    return Checkpoints(tmp_path, "tiny", RECORD)
+
+
+def test_a_state_comes_back_as_it_was_and_is_gone_once_deleted(states):
+    with states.lock():
+        assert states.load() is None
+        states.save(STATE)
+        found = states.load()
+        assert found.keys() == STATE.keys()
+        np.testing.assert_array_equal(found["weights"], STATE["weights"])
+        assert found["step"] == 5
+        states.delete()
+    assert not any(states.snapshots.parents[1].iterdir())
+
+
+def test_a_state_is_due_after_a_minute(states, clock):
+    clock[0] += EVERY_S
+    assert not states.due()
+    clock[0] += 1
+    assert states.due()
+
+
+def test_states_that_take_long_are_rare(states, clock):
+    """Ten seconds, of which eight went into gathering: no sooner than 500 s later."""
+    with states.lock():
+        begun = clock[0]
+        clock[0] += 10
+        states.save(STATE, begun)
+    clock[0] += 500
+    assert not states.due()
+    clock[0] += 1
+    assert states.due()
+
+
+@pytest.mark.parametrize("what", ["record", "code", "library"])
+def test_the_key_stands_for_parameters_code_and_libraries(tmp_path, states, monkeypatch, what):
+    record = RECORD
+    if what == "record":
+        record = RECORD | {"seed": 2}
+    elif what == "code":
+        whole = checkpoint.sha256
+        changed = lambda path: whole(path) + ("!" if path.name == "step.py" else "")  # noqa: E731
+        monkeypatch.setattr(checkpoint, "sha256", changed)
+    else:
+        monkeypatch.setattr(checkpoint, "version", lambda library: "0")
+    assert Checkpoints(tmp_path, "tiny", record).key != states.key
+
+
+def test_a_state_that_is_not_finite_is_refused_and_the_last_good_one_stays(states):
+    with states.lock():
+        states.save(STATE)
+        expected = "tiny: weights is not finite; lower the learning rate or train in float32"
+        with pytest.raises(CineganError, match=rf"^{expected} \(the last good state is .*\)$"):
+            states.save({"weights": np.array([1.0, np.nan])})
+        np.testing.assert_array_equal(states.load()["weights"], STATE["weights"])
+
+
+def test_a_damaged_state_starts_the_training_anew(states):
+    with states.lock():
+        (states.snapshots.parent / checkpoint.STATE).write_bytes(b"PK not a state")
+        assert states.load() is None
+        assert states.snapshots.is_dir()
+
+
+def test_a_second_process_waits_for_the_first(tmp_path, states):
+    entered = threading.Event()
+
+    def second():
+        with Checkpoints(tmp_path, "tiny", RECORD).lock():
+            entered.set()
+
+    with states.lock():
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not entered.wait(0.5)
+    assert entered.wait(10)
+    thread.join()
