@@ -161,7 +161,8 @@ def _of_first(own: tf.Tensor) -> tf.Tensor:
 
 @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
 def _sum(own: tf.Tensor) -> tf.Tensor:
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own)
+    here = tf.identity(own)  # on this device, which an argument is not
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
 
 
 def _index_of_this_worker() -> int:
