@@ -82,7 +82,7 @@ class Crop(Strict):
     """The square around the ventricles."""
 
     box_mm: Annotated[float, Field(ge=60, le=400)]
-    size: Annotated[int, Field(ge=4, le=512)]
+    size: Annotated[int, Field(ge=16, le=512)]
     override: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]
 
 

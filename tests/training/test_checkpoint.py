@@ -40,14 +40,14 @@ def test_a_state_comes_back_as_it_was_and_is_gone_once_deleted(states):
     assert not any(states.snapshots.parents[1].iterdir())
 
 
-def test_a_state_is_due_after_a_minute(states, clock):
+def test_a_state_is_due_after_a_minute(clock, states):
     clock[0] += EVERY_S
     assert not states.due()
     clock[0] += 1
     assert states.due()
 
 
-def test_states_that_take_long_are_rare(states, clock):
+def test_states_that_take_long_are_rare(clock, states):
     """Ten seconds, of which eight went into gathering: no sooner than 500 s later."""
     with states.lock():
         begun = clock[0]
