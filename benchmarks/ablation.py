@@ -66,26 +66,30 @@ def measure(only: str | None = None) -> dict[str, Any]:
 
 
 def _judged(name: str, variant: str) -> dict[str, Any]:
-    distances = []
+    runs = []
     for seed in SEEDS:
-        distances.append(_distance_to_val(name, variant, seed))
-        told = f"{name}, {variant}, seed {seed}: {distances[-1]['val']:.1f}"
-        print(told, file=sys.stderr, flush=True)
-    values = [distance["val"] for distance in distances]
+        runs.append(_against_val(name, variant, seed))
+        told = ", ".join(f"{measure} {value:.3g}" for measure, value in runs[-1].items())
+        print(f"{name}, {variant}, seed {seed}: {told}", file=sys.stderr, flush=True)
+    columns = {measure: [run[measure] for run in runs] for measure in runs[0]}
     return {
-        "frechet_texture_val": [round(value, 1) for value in values],
-        "mean": round(statistics.mean(values), 1),
-        "sd": round(statistics.stdev(values), 1),
-        "floor": round(distances[0]["floor"], 1),
         "settings": STUDIES[name].variants[variant],
+        **{
+            measure: {
+                "mean": round(statistics.mean(values), 2),
+                "sd": round(statistics.stdev(values), 2),
+                "of each seed": [round(value, 2) for value in values],
+            }
+            for measure, values in columns.items()
+        },
     }
 
 
-def _distance_to_val(name: str, variant: str, seed: int) -> dict[str, float]:
-    """Train a variant; the samples' distance to val, and that of train to val."""
+def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
+    """Train a variant; what its samples score against val, and what train scores."""
     from cinegan.data.cohort import Cohort
-    from cinegan.evaluation.frechet import frechet_at_size
-    from cinegan.evaluation.report import standardised_features
+    from cinegan.evaluation.report import all_measures, standardised_features
+    from cinegan.evaluation.subsamples import at_size
     from cinegan.params import Budget, load_params
     from cinegan.sampling import draw_cycles
     from cinegan.tracking import Run
@@ -124,7 +128,13 @@ def _distance_to_val(name: str, variant: str, seed: int) -> dict[str, float]:
     features = standardised_features(made, real)
     count = min(len(cycles) for cycles in (made, *real.values()))
 
-    def distance(one: str, other: str) -> float:
-        return frechet_at_size(features[one], features[other], count, draws=20, seed=0).value
-
-    return {"val": distance("synthetic", "val"), "floor": distance("train", "val")}
+    val, floor = (
+        at_size(all_measures, features[judged], features["val"], count, draws=20, seed=0)
+        for judged in ("synthetic", "train")
+    )
+    return {
+        "frechet": val["frechet"].value,
+        "floor": floor["frechet"].value,
+        "precision": val["precision"].value,
+        "coverage": val["coverage"].value,
+    }

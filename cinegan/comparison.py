@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cinegan.errors import CineganError
+from cinegan.evaluation.manifold import MEASURES
 from cinegan.files import atomic_file, read_json, write_json
 
 matplotlib.use("Agg")
@@ -18,7 +19,7 @@ ENDS = ("train", "test", "floor", "ratio")
 
 
 def compare(
-    names: list[str], models: Path, folder: Path, distance: str
+    names: list[str], models: Path, folder: Path, extractor: str
 ) -> dict[str, dict[str, Any]]:
     """Write the table (JSON for DVC's metrics, CSV for its plots) and the figure.
 
@@ -31,8 +32,8 @@ def compare(
         The models to compare, in order.
     models : Path
         Where each has its `<name>.json`.
-    distance : str
-        The headline, for example "frechet_texture".
+    extractor : str
+        Whose features the figures are taken on, for example "texture".
 
     Raises
     ------
@@ -45,7 +46,13 @@ def compare(
             f"{models}: no {', '.join(missing)}; `dvc repro evaluate@{missing[0]}` evaluates it"
         )
     reports = {name: read_json(models / f"{name}.json") for name in names}
-    columns = ["input", "size", *(f"{distance}_{end}" for end in ENDS), "n_compared"]
+    distance = f"frechet_{extractor}"
+    columns = [
+        *("input", "size", "n_compared"),
+        *(f"{distance}_{end}" for end in ENDS),
+        *(f"{name}_{extractor}_{end}" for name in MEASURES for end in ("test", "floor")),
+        *("authenticity_pixels", "authenticity_pixels_floor"),
+    ]
     table = {name: {key: report.get(key) for key in columns} for name, report in reports.items()}
     write_json(folder / "compare.json", table)
     bars = [

@@ -16,8 +16,8 @@ METRICS = Path("metrics")
 def main(_: Sequence[str]) -> None:
     """Run the stage."""
     params = load_params()
-    distance = f"frechet_{params.evaluate.extractor}"
-    table = compare(list(params.models), METRICS / "models", METRICS, distance)
+    extractor = params.evaluate.extractor
+    table = compare(list(params.models), METRICS / "models", METRICS, extractor)
     with tracking.new_run("comparison") as run:
         for name, row in table.items():
             run.metrics({f"{name}/{key}": value for key, value in row.items()})

@@ -10,15 +10,19 @@ import numpy as np
 from cinegan import figures, tracking
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
+from cinegan.evaluation.memorization import nearest_train, pixel_features
 from cinegan.evaluation.report import (
+    copying,
     descriptor_table,
-    frechet_report,
+    figures_of_merit,
     pool_table,
     standardised_features,
 )
 from cinegan.files import atomic_file, write_json
 from cinegan.models import WEIGHTS
 from cinegan.params import load_params
+
+NEAREST_SHOWN = 8  # synthetic cycles in nearest.gif, each below the train cycle nearest to it
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,8 +39,8 @@ def main(arguments: Sequence[str]) -> None:
 
     extractor = params.evaluate.extractor
     features = standardised_features(samples, real, extractor=extractor)
-    report = frechet_report(features, patients, seed=params.seed, extractor=extractor)
-    report = {"input": model.input, "size": size, **report}
+    merit = figures_of_merit(features, patients, seed=params.seed, extractor=extractor)
+    report = {"input": model.input, "size": size, **merit, **copying(samples, real)}
 
     metrics, plots = Path("metrics/models") / f"{name}.json", Path("metrics/plots") / name
     write_json(metrics, report)
@@ -48,10 +52,14 @@ def main(arguments: Sequence[str]) -> None:
         with atomic_file(plots / file) as partial:
             table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     figures.write_gif(plots / "heartbeats.gif", figures.real_above_synthetic(real["test"], samples))
+    shown = samples[:NEAREST_SHOWN]
+    alike = nearest_train(pixel_features(shown), pixel_features(real["train"]))
+    nearest = figures.real_above_synthetic(real["train"][alike], shown, NEAREST_SHOWN)
+    figures.write_gif(plots / "nearest.gif", nearest)
     with tracking.run_of_weights(Path("models") / name / WEIGHTS, name) as run:
         run.metrics(report)
         run.artifact(metrics, "evaluation")
-        for file in ("descriptors.csv", "pool.csv", "heartbeats.gif"):
+        for file in ("descriptors.csv", "pool.csv", "heartbeats.gif", "nearest.gif"):
             run.artifact(plots / file, "evaluation")
     print("\n".join(f"{key}: {value}" for key, value in report.items()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +29,6 @@ class Statistics:
     mean: Floats
     covariance: Floats
     n: int
-
-
-class Estimate(NamedTuple):
-    """A distance averaged over subsamples.
-
-    `sd` is the standard deviation over the draws; it is nan where both sets were used whole, so
-    that there was one draw only.
-    """
-
-    value: float
-    sd: float
 
 
 def statistics(features: Floats) -> Statistics:
@@ -99,35 +88,9 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
     return max(float(distance), 0.0)
 
 
-def frechet_at_size(a: Floats, b: Floats, size: int, *, draws: int, seed: int) -> Estimate:
-    """Fréchet distance between `size` samples of each set, averaged over several draws.
-
-    Distances at one size carry a similar bias, so they can be held against one another.
-
-    Parameters
-    ----------
-    a, b : ndarray of float64, shapes (n_a, d) and (n_b, d)
-    size : int
-        Samples drawn from each, without replacement.
-    draws : int
-        How often; once only where there is no choice (`size` equals both n_a and n_b).
-    seed : int
-        Of the draws.
-    """
-    if size > min(len(a), len(b)):
-        raise CineganError(f"cannot draw {size} samples from sets of {len(a)} and {len(b)}")
-    if size == len(a) == len(b):
-        return Estimate(frechet_distance(statistics(a), statistics(b)), np.nan)
-    generator = np.random.default_rng(seed)
-    distances = [
-        frechet_distance(
-            statistics(generator.choice(a, size, replace=False)),
-            statistics(generator.choice(b, size, replace=False)),
-        )
-        for _ in range(draws)
-    ]
-    sd = float(np.std(distances, ddof=1)) if draws > 1 else np.nan
-    return Estimate(float(np.mean(distances)), sd)
+def frechet(a: Floats, b: Floats) -> dict[str, float]:
+    """`frechet_distance` of two sets of features, (n_a, d) and (n_b, d), by its name."""
+    return {"frechet": frechet_distance(statistics(a), statistics(b))}
 
 
 def _square_root(covariance: Floats) -> Floats:

@@ -19,11 +19,14 @@ from cinegan.evaluation.features import (
     check_cycles,
     pool_areas,
 )
-from cinegan.evaluation.frechet import frechet_at_size
+from cinegan.evaluation.frechet import frechet
+from cinegan.evaluation.manifold import MEASURES, NEAREST, manifold
+from cinegan.evaluation.memorization import authenticity, pixel_features
+from cinegan.evaluation.subsamples import at_size
 from cinegan.files import rounded
 
 SYNTHETIC = "synthetic"
-# Each distance by the end of its name: which two sets it lies between.
+# Each figure by the end of its name: which two sets it compares, the one judged first.
 PAIRS = {"train": (SYNTHETIC, "train"), "test": (SYNTHETIC, "test"), "floor": ("train", "test")}
 
 
@@ -64,7 +67,7 @@ def standardised_features(
     return {name: standardiser.apply(values) for name, values in features.items()}
 
 
-def frechet_report(
+def figures_of_merit(
     features: Mapping[str, Floats],
     patients: Mapping[str, NDArray[Any]],
     *,
@@ -73,11 +76,12 @@ def frechet_report(
     draws: int = 20,
     min_samples: int = 8,
 ) -> dict[str, Any]:
-    """Fréchet distances between sets of standardised features, with their floor.
+    """How far sets of standardised features are from one another, and how much of one they cover.
 
-    All distances are taken at one sample size, that of the smallest set, because their bias
-    depends on it. The floor is what real cycles of different patients score, so an ideal model
-    comes near it, not near 0. With few test patients the floor holds their differences too.
+    All figures are taken at one sample size, that of the smallest set, because they depend on it.
+    Beside each stands its floor: what real cycles of train patients score against those of test
+    patients. An ideal model comes near the floor, not near 0 or 1. With few test patients the
+    floor holds their differences too.
 
     Parameters
     ----------
@@ -90,55 +94,96 @@ def frechet_report(
     extractor : str
         Key of `EXTRACTORS`; it becomes part of the metrics' names.
     draws : int
-        Subsamples that a distance is averaged over.
+        Subsamples that a figure is averaged over.
     min_samples : int
-        A set of fewer cycles is not compared, at least 2.
+        A set of fewer cycles is not compared; at least one more than `manifold.NEAREST`.
 
     Returns
     -------
     dict
-        Flat; with F standing for `frechet_<extractor>`:
+        Flat; F standing for each of `frechet`, `precision`, `recall`, `density` and `coverage`
+        with the name of the extractor after it, as in `frechet_texture_test`:
 
-        - `F_train`, `F_test`: synthetic against real cycles of train, of test patients;
-        - `F_floor`: train against test patients, real against real;
-        - `F_ratio`: `F_test` over `F_floor`; 1 is as near to unseen patients as real cycles of
-          other patients are;
+        - `F_train`, `F_test`: the synthetic set against real cycles of train, of test patients;
+        - `F_floor`: train in the place of the synthetic set, against test patients;
         - `F_train_sd`, `F_test_sd`, `F_floor_sd`: standard deviation over the subsamples, None
           where both sets were used whole;
+        - `frechet_ratio`: distance to test over floor; 1 is as near to unseen patients as real
+          cycles of other patients are;
         - `n_synthetic`, `n_train`, `n_test`: cycles in each set;
         - `n_train_patients`, `n_test_patients`;
-        - `n_compared`: cycles drawn from each set for every distance, None if for none;
+        - `n_compared`: cycles drawn from each set for every figure, None if for none;
         - `n_descriptors`: dimension of the features;
 
         Where `n_compared` does not exceed `n_descriptors`, covariances are singular, and the
         distances mean something beside their floor only.
 
-        A distance or ratio that cannot be computed is None, and `<key>_reason` tells why.
+        A figure that cannot be computed is None, and `<key>_reason` tells why.
     """
     _check_patients(features, patients)
-    name = f"frechet_{extractor}"
     sets = (SYNTHETIC, "train", "test")
     sizes = {key: len(features.get(key, ())) for key in sets}
     dimension = len(_extractor(extractor).names)
-    lacking = {key: _lack(key, sizes, max(min_samples, 2)) for key in sets}
+    lacking = {key: _lack(key, sizes, max(min_samples, NEAREST + 1)) for key in sets}
     usable = [sizes[key] for key in sets if not lacking[key]]
     compared = min(usable) if len(usable) > 1 else None
 
     report: dict[str, Any] = {}
     for ending, pair in PAIRS.items():
-        key = f"{name}_{ending}"
+        keys = {name: f"{name}_{extractor}_{ending}" for name in ("frechet", *MEASURES)}
         reason = "; ".join(lacking[one] for one in pair if lacking[one])
         if reason or compared is None:
-            report |= {key: None, f"{key}_reason": reason}
+            for key in keys.values():
+                report |= {key: None, f"{key}_reason": reason}
             continue
-        one, other = (features[each] for each in pair)
-        estimate = frechet_at_size(one, other, compared, draws=draws, seed=seed)
-        report |= {key: _figure(estimate.value), f"{key}_sd": _figure(estimate.sd)}
-    report |= _ratio(report, name)
+        judged, reference = (features[each] for each in pair)
+        estimates = at_size(all_measures, judged, reference, compared, draws=draws, seed=seed)
+        for name, key in keys.items():
+            value, sd = estimates[name]
+            report |= {key: _figure(value), f"{key}_sd": _figure(sd)}
+    report |= _ratio(report, f"frechet_{extractor}")
     report |= {f"n_{key}": size for key, size in sizes.items()}
     for split in ("train", "test"):
         report[f"n_{split}_patients"] = len(set(_of(patients, split)))
     report |= {"n_compared": compared, "n_descriptors": dimension}
+    return report
+
+
+def all_measures(judged: Floats, reference: Floats) -> dict[str, float]:
+    """`frechet` and `manifold` of features (n, d) against those of a reference, (m, d)."""
+    return {**frechet(judged, reference), **manifold(judged, reference)}
+
+
+def copying(samples: Bytes, real: Mapping[str, Bytes]) -> dict[str, Any]:
+    """How many samples are new, by their pixels, beside what real cycles of other patients score.
+
+    Parameters
+    ----------
+    samples : ndarray of uint8, shape (n, H, W, T)
+    real : mapping of split to ndarray of uint8, shape (n, H, W, T)
+        Of "train" and "test".
+
+    Returns
+    -------
+    dict
+        `authenticity_pixels`: share of the synthetic cycles that are no nearer to a train cycle
+        than train cycles are to one another; `authenticity_pixels_floor`: that of the test
+        patients' cycles. None where there are too few cycles, with `<key>_reason`.
+    """
+    sets = {SYNTHETIC: samples, **real}
+    _check_alike(sets)
+    train = real.get("train", samples[:0])
+    report: dict[str, Any] = {}
+    for name, key in (
+        (SYNTHETIC, "authenticity_pixels"),
+        ("test", "authenticity_pixels_floor"),
+    ):
+        judged = sets.get(name, samples[:0])
+        if len(train) < 2 or not len(judged):
+            reason = f"{len(train)} train and {len(judged)} {name} cycles; 2 and 1 are needed"
+            report |= {key: None, f"{key}_reason": reason}
+            continue
+        report[key] = rounded(authenticity(pixel_features(judged), pixel_features(train)))
     return report
 
 

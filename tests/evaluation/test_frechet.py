@@ -3,12 +3,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from cinegan.errors import CineganError
-from cinegan.evaluation.frechet import (
-    Statistics,
-    frechet_at_size,
-    frechet_distance,
-    statistics,
-)
+from cinegan.evaluation.frechet import Statistics, frechet_distance, statistics
 
 
 def gaussian(mean, covariance):
@@ -81,22 +76,6 @@ def test_symmetric_and_independent_of_row_order(n):
     assert frechet_distance(statistics(x[order]), b) == pytest.approx(distance, **tolerance)
 
 
-def test_whole_sets_need_one_draw_and_have_no_spread():
-    x, y = correlated(40, 5, seed=1), correlated(40, 5, seed=2)
-    estimate = frechet_at_size(x, y, 40, draws=10, seed=0)
-    assert estimate.value == frechet_distance(statistics(x), statistics(y))
-    assert np.isnan(estimate.sd)
-
-
-def test_subsamples_are_the_seeds_and_biased_upwards_when_small():
-    x, y = np.random.default_rng(0).normal(size=(2, 2000, 10))
-    large, small = (frechet_at_size(x, y, size, draws=20, seed=3) for size in (500, 20))
-    assert frechet_at_size(x, y, 20, draws=20, seed=3) == small
-    assert frechet_at_size(x, y, 20, draws=20, seed=4) != small
-    assert small.value > 10 * large.value
-    assert 0 < large.sd < small.sd
-
-
 @pytest.mark.parametrize(
     ("features", "message"),
     [
@@ -116,8 +95,3 @@ def test_different_dimensions_are_refused():
     a, b = statistics(np.eye(2)), statistics(np.eye(3))
     with pytest.raises(CineganError, match="different dimensions, 2 and 3"):
         frechet_distance(a, b)
-
-
-def test_more_than_there_is_cannot_be_drawn():
-    with pytest.raises(CineganError, match="cannot draw 5 samples from sets of 9 and 4"):
-        frechet_at_size(np.ones((9, 2)), np.ones((4, 2)), 5, draws=1, seed=0)

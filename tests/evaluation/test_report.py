@@ -7,8 +7,9 @@ from scipy.ndimage import gaussian_filter
 from cinegan.errors import CineganError
 from cinegan.evaluation.features import TEXTURE_NAMES
 from cinegan.evaluation.report import (
+    copying,
     descriptor_table,
-    frechet_report,
+    figures_of_merit,
     pool_table,
     standardised_features,
 )
@@ -63,7 +64,7 @@ def corrupted(kind):
 
 def evaluate(samples, real, patients, *, seed, extractor="texture"):
     features = standardised_features(samples, real, extractor=extractor)
-    return frechet_report(features, patients, seed=seed, extractor=extractor)
+    return figures_of_merit(features, patients, seed=seed, extractor=extractor)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,13 @@ def ideal():
 
 def test_report_is_flat_complete_and_json(ideal):
     assert set(ideal) == {
-        *(f"frechet_texture_{end}" for end in ("train", "test", "floor", "ratio")),
-        *(f"frechet_texture_{end}_sd" for end in ("train", "test", "floor")),
+        *(
+            f"{name}_texture_{end}{spread}"
+            for name in ("frechet", "precision", "recall", "density", "coverage")
+            for end in ("train", "test", "floor")
+            for spread in ("", "_sd")
+        ),
+        "frechet_texture_ratio",
         *("n_synthetic", "n_train", "n_test", "n_train_patients", "n_test_patients"),
         *("n_compared", "n_descriptors"),
     }
@@ -95,6 +101,9 @@ def test_unseen_patients_score_about_the_floor(ideal):
     assert 0.5 < ideal["frechet_texture_ratio"] < 2
     assert ideal["frechet_texture_test_sd"] is None  # both of 48: used whole
     assert ideal["frechet_texture_floor_sd"] > 0
+    for name in ("precision", "recall", "density", "coverage"):
+        test, floor = (ideal[f"{name}_texture_{end}"] for end in ("test", "floor"))
+        assert test == pytest.approx(floor, abs=0.3)
 
 
 @pytest.mark.parametrize("kind", ["blurred", "noisy", "frozen", "shuffled", "collapsed"])
@@ -104,6 +113,31 @@ def test_corrupted_cycles_score_worse_than_held_out_real_ones(kind, ideal):
     for split in ("train", "test"):
         key = f"frechet_texture_{split}"
         assert report[key] > 1.5 * ideal[key]
+
+
+def test_a_single_cycle_over_and_over_covers_little(ideal):
+    report = evaluate(corrupted("collapsed"), REAL, IDS, seed=1)
+    assert report["coverage_texture_test"] < 0.2 < ideal["coverage_texture_test"]
+
+
+def test_noise_is_not_true_to_life(ideal):
+    report = evaluate(corrupted("noisy"), REAL, IDS, seed=1)
+    assert report["precision_texture_test"] < 0.1 < ideal["precision_texture_test"]
+
+
+def test_copies_of_train_cycles_are_told_from_new_ones():
+    report = copying(np.concatenate([TRAIN[:6], UNSEEN[:18]]), REAL)
+    assert report["authenticity_pixels"] <= 18 / 24
+    assert copying(TRAIN, REAL)["authenticity_pixels"] == 0
+    assert 0 < report["authenticity_pixels_floor"] <= 1
+    json.dumps(report, allow_nan=False)
+
+
+def test_without_train_cycles_nothing_can_be_copied():
+    report = copying(UNSEEN, {"train": TRAIN[:1], "test": TEST[:0]})
+    assert report["authenticity_pixels"] is None
+    assert "1 train and 48 synthetic cycles" in report["authenticity_pixels_reason"]
+    assert "0 test cycles" in report["authenticity_pixels_floor_reason"]
 
 
 def test_same_seed_same_report_and_other_splits_are_left_alone(ideal):
@@ -143,7 +177,7 @@ def test_without_train_cycles_there_is_no_scale(real):
 
 def test_identical_distributions_are_at_zero():
     features = {"synthetic": np.eye(30), "train": np.eye(30)[::-1], "test": np.eye(30)}
-    report = frechet_report(features, {"train": range(30), "test": range(30, 60)}, seed=0)
+    report = figures_of_merit(features, {"train": range(30), "test": range(30, 60)}, seed=0)
     assert report["frechet_texture_train"] == 0
     assert report["frechet_texture_ratio"] is None
 
