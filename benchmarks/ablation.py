@@ -88,8 +88,8 @@ def _judged(name: str, variant: str) -> dict[str, Any]:
 def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
     """Train a variant; what its samples score against val, and what train scores."""
     from cinegan.data.cohort import Cohort
-    from cinegan.evaluation.report import all_measures, standardised_features
-    from cinegan.evaluation.subsamples import at_size
+    from cinegan.evaluation.report import SYNTHETIC, all_measures, standardised_features
+    from cinegan.evaluation.subsamples import Group, at_size
     from cinegan.params import Budget, load_params
     from cinegan.sampling import draw_cycles
     from cinegan.tracking import Run
@@ -125,12 +125,13 @@ def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
         )
         configure(THREADS)
         made = draw_cycles(load_generator(Path("models/variant")), SAMPLES, seed, progress=False)
-    features = standardised_features(made, real)
+    features = standardised_features(made, real, "texture")
     count = min(len(cycles) for cycles in (made, *real.values()))
-
+    of_patients = {split: cohort.patient_of_each(split) for split in real}
+    reference = Group(features["val"], of_patients["val"])
     val, floor = (
-        at_size(all_measures, features[judged], features["val"], count, draws=20, seed=0)
-        for judged in ("synthetic", "train")
+        at_size(all_measures, judged, reference, count, draws=20, seed=0)
+        for judged in (Group(features[SYNTHETIC]), Group(features["train"], of_patients["train"]))
     )
     return {
         "frechet": val["frechet"].value,

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from cinegan.errors import CineganError
-from cinegan.evaluation.manifold import MEASURES
 from cinegan.files import atomic_file, read_json, write_json
 
 matplotlib.use("Agg")
 
+LISTED = ("kid", "precision", "recall", "density", "coverage")
 ENDS = ("train", "test", "floor", "ratio")
 
 
@@ -48,10 +48,10 @@ def compare(
     reports = {name: read_json(models / f"{name}.json") for name in names}
     distance = f"frechet_{extractor}"
     columns = [
-        *("input", "size", "n_compared"),
+        *("input", "size", f"n_compared_{extractor}"),
         *(f"{distance}_{end}" for end in ENDS),
-        *(f"{name}_{extractor}_{end}" for name in MEASURES for end in ("test", "floor")),
-        *("authenticity_pixels", "authenticity_pixels_floor"),
+        *(f"{name}_{extractor}_{end}" for name in LISTED for end in ("test", "floor")),
+        *("copied", "copied_floor", "authentic", "authentic_floor"),
     ]
     table = {name: {key: report.get(key) for key in columns} for name, report in reports.items()}
     write_json(folder / "compare.json", table)
@@ -73,8 +73,8 @@ def draw_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> N
     Parameters
     ----------
     table : list of dict
-        One row per model with `model`, `input`, `size` and `<distance>_train`, `_test`, `_floor`;
-        None where there is no value.
+        One row per model with `model`, `input`, `size` and `<distance>_train`, `_test`, `_floor`,
+        each with its interval, `_low` and `_high`; None where there is no value.
     distance : str
         For example "frechet_texture".
     """
@@ -89,12 +89,25 @@ def draw_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> N
     for k, (name, (label, colour)) in enumerate(sets.items()):
         rows = [row for row in table if row.get(f"{distance}_{name}")]
         values = np.array([row[f"{distance}_{name}"] for row in rows])
-        spread = [row.get(f"{distance}_{name}_sd") or 0.0 for row in rows]
+        low, high = (
+            np.array(
+                [row.get(f"{distance}_{name}_{end}") or row[f"{distance}_{name}"] for row in rows]
+            )
+            for end in ("low", "high")
+        )
         places = np.array([table.index(row) for row in rows]) + 0.27 * (k - 1)
-        axes.errorbar(values, places, xerr=spread, fmt="o", label=label, color=colour, capsize=2)
-        for place, value, beyond in zip(places, values, spread, strict=True):
+        axes.errorbar(
+            values,
+            places,
+            xerr=[values - low, high - values],
+            fmt="o",
+            label=label,
+            color=colour,
+            capsize=2,
+        )
+        for place, value, end in zip(places, values, high, strict=True):
             told = f"  {value:,.0f}" if value >= 100 else f"  {value:.3g}"
-            axes.annotate(told, (value + beyond, place), va="center", fontsize=8)
+            axes.annotate(told, (end, place), va="center", fontsize=8)
     # From the floor to an untrained model distances span orders of magnitude.
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:,g}"))

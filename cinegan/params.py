@@ -288,7 +288,7 @@ class Sample(Strict):
 class Evaluate(Strict):
     """Judging synthetic cycles."""
 
-    extractor: Literal["texture"]
+    extractors: Annotated[list[Literal["texture", "motion"]], Field(min_length=1)]
 
 
 class Params(Strict):

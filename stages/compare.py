@@ -16,7 +16,7 @@ METRICS = Path("metrics")
 def main(_: Sequence[str]) -> None:
     """Run the stage."""
     params = load_params()
-    extractor = params.evaluate.extractor
+    extractor = params.evaluate.extractors[0]
     table = compare(list(params.models), METRICS / "models", METRICS, extractor)
     with tracking.new_run("comparison") as run:
         for name, row in table.items():

@@ -9,7 +9,14 @@ from cinegan.comparison import draw_comparison
 
 def test_a_comparison_is_drawn_with_missing_values_and_the_same_bytes_twice(tmp_path):
     table = [
-        {"model": "dcgan64", "d_train": 1.0, "d_test": 1.5, "d_floor": 0.2, "d_floor_sd": 0.1},
+        {
+            "model": "dcgan64",
+            "d_train": 1.0,
+            "d_test": 1.5,
+            "d_floor": 0.2,
+            "d_floor_low": 0.1,
+            "d_floor_high": 0.4,
+        },
         {"model": "pggan64", "d_train": 0.5, "d_test": None, "d_floor": None},
     ]
     table = [{"input": "frame", "size": 64, **row} for row in table]

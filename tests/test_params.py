@@ -102,7 +102,7 @@ def test_every_knob_has_a_comment_on_its_line():
         ("models.dcgan64.budgets.labtop", "laptop"),
         ("models.dcgan64.budgets.laptop.total", "total_kimg"),
         ("sample.cycle", "cycles"),
-        ("evaluate.extractors", "extractor"),
+        ("evaluate.extractor", "extractors"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_valid_one(tmp_path, unknown, nearest):
@@ -148,7 +148,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_valid_one(tmp_path, unknown,
         # one of a few words
         ("budget", "huge", "input should be 'smoke', 'laptop', 'reference' or 'full'"),
         ("data.source", "acdc", "input should be 'phantom', 'sunnybrook' or 'folder'"),
-        ("evaluate.extractor", "inception", "input should be 'texture' (it is 'inception')"),
+        ("evaluate.extractors", [], "list should have at least 1 item"),
         ("models.dcgan64.input", "crop", "input should be 'frame' or 'ventricles'"),
         ("models.dcgan64.training.precision", "fp16", "input should be 'bfloat16' or 'float32'"),
         ("models.dcgan64.architecture", "dcgam", "no such file in cinegan/models; there are cineg"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import SupportsFloat
 
@@ -132,18 +131,6 @@ def pool_areas(cycle: Bytes) -> Floats:
     """
     disc = cycle[_distances(*cycle.shape[:2]) <= POOL_RADIUS]  # (pixels, T)
     return np.asarray((disc > threshold_otsu(disc)).mean(axis=0), dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Extractor:
-    """A way from cycles (n, H, W, T) uint8 to features (n, d) float64, and the columns' names."""
-
-    extract: Callable[[Bytes], Floats]
-    names: tuple[str, ...]
-
-
-# The key becomes part of the metric's name: frechet_texture_train.
-EXTRACTORS = {"texture": Extractor(texture, TEXTURE_NAMES)}
 
 
 @dataclass(frozen=True)

@@ -1,68 +1,169 @@
-"""Whether samples are new, or the train patients' cycles once more."""
+"""Whether samples are new, or cycles of the train patients once more.
+
+A copy may be moved by some pixels, scaled, brightened, noisy or begun at another phase. So the
+likeness of two cycles is their correlation over space and time at its best over such changes.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
-from skimage.measure import block_reduce
 
-from cinegan.evaluation.manifold import radii
+from cinegan.data.resizing import resize_frames
+from cinegan.errors import CineganError
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
-SEEN_SIDE = 32
+GRID = 32  # pixels per side that cycles are compared at
+MARGIN = 3  # of them around the window that is compared, into which it may move
+SHIFTS = (-1, 0, 1)  # of the window, pixels of the grid
+SCALES = (0.95, 1.0, 1.05)
+HARMONICS = 5  # of the cycle that are compared, and its mean
+NOISE = 8.0  # of `disturbed`, standard deviation in grey levels
 
 
-def pixel_features(cycles: Bytes) -> Floats:
-    """Cycles as vectors whose distance is that of the pictures, whatever their brightness.
+def likeness(cycles: Bytes, others: Bytes) -> Floats:
+    """Highest correlation of each cycle with each of the others, over small changes of these.
+
+    The changes are shifts of up to a thirty-second of the side in both directions, scales of 0.95
+    to 1.05, and all rolls in time. Mean and contrast do not matter.
 
     Parameters
     ----------
-    cycles : ndarray of uint8, shape (n, H, W, T)
-        Sides above `SEEN_SIDE` pixels are brought to about that by means over blocks.
+    cycles, others : ndarray of uint8, shapes (n, H, W, T) and (m, H, W, T)
 
     Returns
     -------
-    ndarray of float64, shape (n, d)
-        Of mean 0 and norm 1, a constant cycle of norm 0: for a correlation r of two cycles their
-        distance is sqrt(2 - 2 r).
+    ndarray of float64, shape (n, m)
+        From -1 to 1, 1 being the same but for such a change; 0 for a constant cycle.
     """
-    block = (1, *(max(1, side // SEEN_SIDE) for side in cycles.shape[1:3]), 1)
-    vectors = block_reduce(cycles, block, np.mean).reshape(len(cycles), -1)  # (n, d)
-    vectors = vectors - vectors.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1.0))
+    phases = cycles.shape[-1]
+    rolls = np.exp(2j * np.pi * np.outer(np.arange(HARMONICS + 1), np.arange(phases)) / phases)
+    rolls = rolls.astype(np.complex64)  # (harmonics, T)
+    still = _spectra(_on_grid(cycles, 1.0), 0, 0)  # (n, pixels, harmonics)
+    best = np.full((len(cycles), len(others)), -1.0, dtype=np.float32)
+    for scale in SCALES:
+        grid = _on_grid(others, scale)
+        for down in SHIFTS:
+            for across in SHIFTS:
+                moved = _spectra(grid, down, across)
+                products = np.einsum("npk,mpk->nmk", still.conj(), moved, optimize=True)
+                best = np.maximum(best, (products @ rolls).real.max(axis=-1))
+    return best.astype(np.float64)
 
 
-def nearest_train(samples: Floats, train: Floats) -> NDArray[np.intp]:
-    """Index of the train cycle nearest to each sample, (n,), of features (n, d) and (m, d)."""
-    return np.asarray(cdist(samples, train).argmin(axis=1))
+def authentic(to_train: Floats, within_train: Floats) -> Floats:
+    """Which samples are less like any train cycle than that one is like another [1]_.
 
-
-def authenticity(samples: Floats, train: Floats) -> float:
-    """Share of samples that are no nearer to a train cycle than train cycles are to one another.
-
-    A sample counts as a copy if its nearest train cycle has no other train cycle as near as it
-    [1]_. Neighbouring slices of a patient are alike, so only what is nearer than these is held to
-    be copied. Copies score 0, cycles of people unlike those in train 1, independent draws from one
-    distribution about one half.
+    Neighbouring slices of a patient are alike; only what is nearer than these is not authentic.
 
     Parameters
     ----------
-    samples, train : ndarray of float64, shapes (n, d) and (m, d)
+    to_train : ndarray of float64, shape (n, m)
+        `likeness` of the samples and the train cycles.
+    within_train : ndarray of float64, shape (m, m)
+        That of the train cycles with one another.
 
-    Raises
-    ------
-    CineganError
-        If there are fewer than 2 train cycles.
+    Returns
+    -------
+    ndarray of bool, shape (n,)
 
     References
     ----------
     .. [1] Alaa et al., "How faithful is your synthetic data? Sample-level metrics for evaluating
        and auditing generative models", ICML 2022.
     """
-    distances = cdist(samples, train)
-    apart = radii(train, 1)[distances.argmin(axis=1)]  # (n,)
-    return float((distances.min(axis=1) > apart).mean())
+    others = np.where(np.eye(len(within_train), dtype=bool), -1.0, within_train)
+    return to_train.max(axis=1) < others.max(axis=1)[to_train.argmax(axis=1)]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The likeness to a train cycle above which a sample is a near-copy of it.
+
+    Attributes
+    ----------
+    value : float
+        Halfway between `unseen` and `copies`.
+    unseen : float
+        The likeness to train cycles that hardly any cycle of a val patient exceeds.
+    copies : float
+        The likeness to their originals that nearly all disturbed copies of val cycles exceed.
+    """
+
+    value: float
+    unseen: float
+    copies: float
+
+    @classmethod
+    def fixed_on(cls, val: Bytes, train: Bytes, seed: int) -> Threshold:
+        """Put it between what unseen patients and what copies reach, both seen on val alone.
+
+        Raises
+        ------
+        CineganError
+            If there are no cycles of either, or unseen patients are as like as copies.
+        """
+        if not len(val) or not len(train):
+            raise CineganError(
+                f"a threshold for copies needs val and train cycles, not {len(val)} and "
+                f"{len(train)}"
+            )
+        unseen = float(np.quantile(likeness(val, train).max(axis=1), 0.99))
+        own = likeness(disturbed(val, seed), val)
+        copies = float(np.quantile(np.diagonal(own), 0.01))
+        if unseen >= copies:
+            raise CineganError(
+                f"val cycles are as like train cycles ({unseen:.2f}) as their own copies "
+                f"({copies:.2f}): is a patient in both?"
+            )
+        return cls((unseen + copies) / 2, unseen, copies)
+
+
+def disturbed(cycles: Bytes, seed: int) -> Bytes:
+    """Copies that a careless eye takes for new: moved, scaled, brightened, noisy, rolled.
+
+    Each cycle is shifted by up to 3 pixels, scaled by up to 5 %, its grey levels stretched by up
+    to 10 % and moved by up to 20, given noise, and begun at any phase. Cycle i is drawn from
+    (seed, i).
+
+    Parameters
+    ----------
+    cycles : ndarray of uint8, shape (n, H, W, T)
+    """
+    return np.concatenate([_disturb(cycles[i : i + 1], [seed, i]) for i in range(len(cycles))])
+
+
+def _disturb(cycle: Bytes, seed: list[int]) -> Bytes:
+    _, height, width, phases = cycle.shape
+    draw = np.random.default_rng(seed)
+    scale, (down, across) = draw.uniform(0.95, 1.05), draw.integers(-3, 4, 2)
+    larger = resize_frames(cycle, height, width, (1 / scale, 1 / scale))  # (1, H, W, T)
+    edged = np.pad(larger, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="edge")
+    moved = edged[:, 3 + down : 3 + down + height, 3 + across : 3 + across + width]
+    bright = moved * draw.uniform(0.9, 1.1) + draw.uniform(-20, 20)
+    noisy = bright + draw.normal(0, NOISE, cycle.shape)
+    rolled = np.roll(noisy, draw.integers(phases), axis=-1)
+    return np.clip(np.rint(rolled), 0, 255).astype(np.uint8)
+
+
+def _on_grid(cycles: Bytes, scale: float) -> NDArray[np.float32]:
+    """Cycles at `GRID` pixels per side, enlarged by `scale` about the middle."""
+    height, width = cycles.shape[1:3]
+    steps = (height / GRID / scale, width / GRID / scale)
+    return resize_frames(cycles, GRID, GRID, steps)  # (n, GRID, GRID, T)
+
+
+def _spectra(grid: NDArray[np.float32], down: int, across: int) -> NDArray[np.complex64]:
+    """The window's first temporal harmonics, such that inner products are correlations."""
+    edge = GRID - MARGIN
+    window = grid[:, MARGIN + down : edge + down, MARGIN + across : edge + across]
+    centred = window - window.mean(axis=(1, 2, 3), keepdims=True)
+    spectrum = np.fft.rfft(centred, axis=-1)[..., : HARMONICS + 1]
+    spectrum[..., 1:] *= np.sqrt(2)  # each stands for two frequencies
+    vectors = spectrum.reshape(len(grid), -1, spectrum.shape[-1])  # (n, pixels, harmonics)
+    norms = np.linalg.norm(vectors.reshape(len(grid), -1), axis=1)[:, None, None]
+    return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.complex64)

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import wasserstein_distance
 
 from cinegan.errors import CineganError
-from cinegan.evaluation.features import (
-    EXTRACTORS,
-    Bytes,
-    Extractor,
-    Floats,
-    Standardiser,
-    check_cycles,
-    pool_areas,
-)
+from cinegan.evaluation.extractors import extractor_named
+from cinegan.evaluation.features import Standardiser, check_cycles, pool_areas
 from cinegan.evaluation.frechet import frechet
-from cinegan.evaluation.manifold import MEASURES, NEAREST, manifold
-from cinegan.evaluation.memorization import authenticity, pixel_features
-from cinegan.evaluation.subsamples import at_size
+from cinegan.evaluation.kernel import kernel
+from cinegan.evaluation.manifold import NEAREST, manifold
+from cinegan.evaluation.memorization import Threshold, authentic, likeness
+from cinegan.evaluation.motion import QUANTITIES
+from cinegan.evaluation.subsamples import Group, at_size
 from cinegan.files import rounded
 
+Floats = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+
 SYNTHETIC = "synthetic"
+MEASURES = ("frechet", "kid", "precision", "recall", "density", "coverage")
 # Each figure by the end of its name: which two sets it compares, the one judged first.
 PAIRS = {"train": (SYNTHETIC, "train"), "test": (SYNTHETIC, "test"), "floor": ("train", "test")}
 
 
 def standardised_features(
-    samples: Bytes, real: Mapping[str, Bytes], *, extractor: str = "texture"
+    samples: Bytes, real: Mapping[str, Bytes], extractor: str
 ) -> dict[str, Floats]:
     """Features of the synthetic set and each split, in standard deviations of the train split.
 
@@ -57,7 +57,7 @@ def standardised_features(
     CineganError
         If an array holds no cycles, or they differ in size.
     """
-    chosen = _extractor(extractor)
+    chosen = extractor_named(extractor)
     sets = {SYNTHETIC: samples, **real}
     _check_alike(sets)
     if not len(sets.get("train", ())):
@@ -72,7 +72,7 @@ def figures_of_merit(
     patients: Mapping[str, NDArray[Any]],
     *,
     seed: int,
-    extractor: str = "texture",
+    extractor: str,
     draws: int = 20,
     min_samples: int = 8,
 ) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def figures_of_merit(
     seed : int
         Of the subsamples.
     extractor : str
-        Key of `EXTRACTORS`; it becomes part of the metrics' names.
+        Which the features are of; it becomes part of the metrics' names.
     draws : int
         Subsamples that a figure is averaged over.
     min_samples : int
@@ -101,93 +101,152 @@ def figures_of_merit(
     Returns
     -------
     dict
-        Flat; F standing for each of `frechet`, `precision`, `recall`, `density` and `coverage`
-        with the name of the extractor after it, as in `frechet_texture_test`:
+        Flat; F standing for each of `MEASURES` (and for motion of `w1_<quantity>`) with the name
+        of the extractor after it, as in `kid_texture_test`:
 
         - `F_train`, `F_test`: the synthetic set against real cycles of train, of test patients;
         - `F_floor`: train in the place of the synthetic set, against test patients;
-        - `F_train_sd`, `F_test_sd`, `F_floor_sd`: standard deviation over the subsamples, None
-          where both sets were used whole;
-        - `frechet_ratio`: distance to test over floor; 1 is as near to unseen patients as real
-          cycles of other patients are;
-        - `n_synthetic`, `n_train`, `n_test`: cycles in each set;
-        - `n_train_patients`, `n_test_patients`;
-        - `n_compared`: cycles drawn from each set for every figure, None if for none;
-        - `n_descriptors`: dimension of the features;
+        - `F_train_low`, `F_train_high` and so on: the interval of `subsamples.at_size`, None
+          where there are too few patients or cycles;
+        - `frechet_<extractor>_ratio`: distance to test over floor; 1 is as near to unseen patients
+          as real cycles of other patients are;
+        - `n_compared_<extractor>`: cycles drawn from each set, None if no two can be compared.
 
-        Where `n_compared` does not exceed `n_descriptors`, covariances are singular, and the
-        distances mean something beside their floor only.
+        Where no more cycles are compared than there are features, covariances are singular, and
+        Fréchet distances mean something beside their floor only.
 
         A figure that cannot be computed is None, and `<key>_reason` tells why.
     """
     _check_patients(features, patients)
     sets = (SYNTHETIC, "train", "test")
     sizes = {key: len(features.get(key, ())) for key in sets}
-    dimension = len(_extractor(extractor).names)
     lacking = {key: _lack(key, sizes, max(min_samples, NEAREST + 1)) for key in sets}
     usable = [sizes[key] for key in sets if not lacking[key]]
     compared = min(usable) if len(usable) > 1 else None
+    names = (*MEASURES, *(f"w1_{each}" for each in QUANTITIES if extractor == "motion"))
 
-    report: dict[str, Any] = {}
+    def measure(judged: Floats, reference: Floats) -> dict[str, float]:
+        apart = quantity_distances(judged, reference) if extractor == "motion" else {}
+        return {**all_measures(judged, reference), **apart}
+
+    report: dict[str, Any] = {f"n_compared_{extractor}": compared}
     for ending, pair in PAIRS.items():
-        keys = {name: f"{name}_{extractor}_{ending}" for name in ("frechet", *MEASURES)}
+        keys = {name: f"{name}_{extractor}_{ending}" for name in names}
         reason = "; ".join(lacking[one] for one in pair if lacking[one])
         if reason or compared is None:
-            for key in keys.values():
-                report |= {key: None, f"{key}_reason": reason}
+            report |= _unknown(keys.values(), reason)
             continue
-        judged, reference = (features[each] for each in pair)
-        estimates = at_size(all_measures, judged, reference, compared, draws=draws, seed=seed)
+        judged, reference = (
+            Group(features[each], None if each == SYNTHETIC else np.array(_of(patients, each)))
+            for each in pair
+        )
+        estimates = at_size(
+            measure, judged, reference, compared, draws=draws, seed=seed, least=NEAREST + 1
+        )
         for name, key in keys.items():
-            value, sd = estimates[name]
-            report |= {key: _figure(value), f"{key}_sd": _figure(sd)}
-    report |= _ratio(report, f"frechet_{extractor}")
-    report |= {f"n_{key}": size for key, size in sizes.items()}
-    for split in ("train", "test"):
-        report[f"n_{split}_patients"] = len(set(_of(patients, split)))
-    report |= {"n_compared": compared, "n_descriptors": dimension}
-    return report
+            value, low, high = map(_figure, estimates[name])
+            report |= {key: value, f"{key}_low": low, f"{key}_high": high}
+    return report | _ratio(report, f"frechet_{extractor}")
 
 
 def all_measures(judged: Floats, reference: Floats) -> dict[str, float]:
-    """`frechet` and `manifold` of features (n, d) against those of a reference, (m, d)."""
-    return {**frechet(judged, reference), **manifold(judged, reference)}
+    """`MEASURES` of features (n, d) against those of a reference, (m, d)."""
+    return {
+        **frechet(judged, reference),
+        **kernel(judged, reference),
+        **manifold(judged, reference),
+    }
 
 
-def copying(samples: Bytes, real: Mapping[str, Bytes]) -> dict[str, Any]:
-    """How many samples are new, by their pixels, beside what real cycles of other patients score.
+def quantity_distances(judged: Floats, reference: Floats) -> dict[str, float]:
+    """1-Wasserstein distance between the distributions of each of motion's `QUANTITIES`.
+
+    Their columns are the last ones of `motion.motion`; in standard deviations of train.
+    """
+    columns = range(-len(QUANTITIES), 0)
+    return {
+        f"w1_{name}": float(wasserstein_distance(judged[:, k], reference[:, k]))
+        for name, k in zip(QUANTITIES, columns, strict=True)
+    }
+
+
+def counts(samples: Bytes, patients: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+    """`n_synthetic`, `n_train`, `n_test` cycles, `n_train_patients` and `n_test_patients`."""
+    owners = {split: _of(patients, split) for split in ("train", "test")}
+    return {
+        f"n_{SYNTHETIC}": len(samples),
+        **{f"n_{split}": len(of_each) for split, of_each in owners.items()},
+        **{f"n_{split}_patients": len(set(of_each)) for split, of_each in owners.items()},
+    }
+
+
+def copying(samples: Bytes, real: Mapping[str, Bytes], seed: int) -> dict[str, Any]:
+    """How many samples are cycles of train patients once more.
 
     Parameters
     ----------
     samples : ndarray of uint8, shape (n, H, W, T)
     real : mapping of split to ndarray of uint8, shape (n, H, W, T)
-        Of "train" and "test".
+        "train"; "val", on which the threshold is fixed; and "test".
+    seed : int
+        Of the threshold's disturbed copies, and of the pools.
 
     Returns
     -------
     dict
-        `authenticity_pixels`: share of the synthetic cycles that are no nearer to a train cycle
-        than train cycles are to one another; `authenticity_pixels_floor`: that of the test
-        patients' cycles. None where there are too few cycles, with `<key>_reason`.
+        - `copied`: share of the samples that are near-copies of a train cycle; `copied_floor`:
+          that of test patients' cycles; `copied_threshold`: the likeness that makes a near-copy;
+        - `authentic`: share that is less like a train cycle than that is like another one;
+          `authentic_floor`: that of test patients' cycles;
+        - `likeness_train`, `likeness_test`: mean likeness to the nearest train cycle, and to the
+          nearest test cycle, in pools of equal size; `likeness_train_floor`,
+          `likeness_test_floor`: those of val patients' cycles. A sample is no more like train
+          than like test if nothing was copied.
+
+        None where there are too few cycles, with `<key>_reason`.
     """
     sets = {SYNTHETIC: samples, **real}
     _check_alike(sets)
-    train = real.get("train", samples[:0])
-    report: dict[str, Any] = {}
-    for name, key in (
-        (SYNTHETIC, "authenticity_pixels"),
-        ("test", "authenticity_pixels_floor"),
-    ):
-        judged = sets.get(name, samples[:0])
-        if len(train) < 2 or not len(judged):
-            reason = f"{len(train)} train and {len(judged)} {name} cycles; 2 and 1 are needed"
-            report |= {key: None, f"{key}_reason": reason}
-            continue
-        report[key] = rounded(authenticity(pixel_features(judged), pixel_features(train)))
+    none = samples[:0]
+    train, val, test = (real.get(split, none) for split in ("train", "val", "test"))
+    keys = ("copied", "authentic", "likeness_train", "likeness_test")
+    report: dict[str, Any] = dict.fromkeys(
+        ("copied_threshold", *keys, *(f"{k}_floor" for k in keys))
+    )
+    if min(map(len, (samples, train, val, test))) < 2:
+        reason = ", ".join(f"{len(cycles)} {name}" for name, cycles in sets.items())
+        return _unknown(report, f"{reason} cycles; 2 of each are needed")
+    try:
+        threshold = Threshold.fixed_on(val, train, seed)
+    except CineganError as error:
+        return _unknown(report, str(error))
+    within = likeness(train, train)
+    to_train = {name: likeness(sets[name], train) for name in (SYNTHETIC, "val", "test")}
+    report["copied_threshold"] = rounded(threshold.value)
+    for name, ending in ((SYNTHETIC, ""), ("test", "_floor")):
+        nearest = to_train[name].max(axis=1)
+        report[f"copied{ending}"] = rounded(float((nearest > threshold.value).mean()))
+        report[f"authentic{ending}"] = rounded(float(authentic(to_train[name], within).mean()))
+    pool = min(len(train), len(test))
+    of_train, of_test = (
+        np.random.default_rng(seed).choice(len(each), pool, replace=False) for each in (train, test)
+    )
+    for name, ending in ((SYNTHETIC, ""), ("val", "_floor")):
+        to_test = likeness(sets[name], test[of_test])
+        report[f"likeness_train{ending}"] = _mean_nearest(to_train[name][:, of_train])
+        report[f"likeness_test{ending}"] = _mean_nearest(to_test)
     return report
 
 
-def descriptor_table(features: Mapping[str, Floats], *, extractor: str = "texture") -> pd.DataFrame:
+def _unknown(keys: Collection[str], reason: str) -> dict[str, Any]:
+    return dict.fromkeys(keys) | {f"{key}_reason": reason for key in keys}
+
+
+def _mean_nearest(table: Floats) -> float | None:
+    return rounded(float(table.max(axis=1).mean()))
+
+
+def descriptor_table(features: Mapping[str, Floats], extractor: str) -> pd.DataFrame:
     """Where each set lies, descriptor by descriptor: the rows of a plot.
 
     Parameters
@@ -200,7 +259,7 @@ def descriptor_table(features: Mapping[str, Floats], *, extractor: str = "textur
     DataFrame
         Columns `descriptor`, `set`, `mean` and `sd`, in standard deviations of the train split.
     """
-    names = _extractor(extractor).names
+    names = extractor_named(extractor).names
     rows = [
         (descriptor, name, column.mean(), column.std())
         for name, values in features.items()
@@ -229,12 +288,6 @@ def pool_table(samples: Bytes, real: Mapping[str, Bytes]) -> pd.DataFrame:
             moments = zip(curves.mean(axis=0), curves.std(axis=0), strict=True)
             rows += [(name, phase, mean, sd) for phase, (mean, sd) in enumerate(moments, start=1)]
     return pd.DataFrame(rows, columns=["set", "phase", "mean", "sd"])
-
-
-def _extractor(name: str) -> Extractor:
-    if name not in EXTRACTORS:
-        raise CineganError(f"no feature extractor {name!r}; there are {', '.join(EXTRACTORS)}")
-    return EXTRACTORS[name]
 
 
 def _check_alike(sets: Mapping[str, Bytes]) -> None:

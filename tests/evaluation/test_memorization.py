@@ -1,52 +1,94 @@
+from itertools import product
+
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from cinegan.data.resizing import resize_frames
 from cinegan.errors import CineganError
-from cinegan.evaluation.memorization import authenticity, nearest_train, pixel_features
-
-CYCLES = np.random.default_rng(0).integers(60, 160, (12, 64, 64, 4), dtype=np.uint8)
+from cinegan.evaluation.memorization import Threshold, disturbed, likeness
 
 
-def test_pixel_distance_is_that_of_the_correlation():
-    features = pixel_features(CYCLES)
-    coarse = CYCLES.reshape(12, 32, 2, 32, 2, 4).mean(axis=(2, 4)).reshape(12, -1)
-    correlation = np.corrcoef(coarse)
-    distance = np.linalg.norm(features[0] - features[1])
-    assert distance == pytest.approx(np.sqrt(2 - 2 * correlation[0, 1]))
+def patients(seed, n, size=64, phases=20):
+    """Smooth random anatomy, a part of which beats: unlike from one to the next."""
+    generator = np.random.default_rng(seed)
+    still = gaussian_filter(generator.normal(size=(n, size, size)), (0, 4, 4))
+    moving = gaussian_filter(generator.normal(size=(n, size, size)), (0, 4, 4))
+    beat = np.cos(2 * np.pi * np.arange(phases) / phases)
+    cycles = still[..., None] + 0.4 * moving[..., None] * beat
+    return np.clip(128 + 300 * cycles, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("size", [16, 33, 64, 100, 256])
-def test_sides_are_brought_to_about_32(size):
-    features = pixel_features(np.zeros((1, size, size, 2), np.uint8))
-    assert features.shape[0] == 1
-    assert min(size, 32) ** 2 * 2 <= features.shape[1] < 64**2 * 2
+TRAIN, VAL, TEST = patients(0, 12), patients(1, 8), patients(2, 8)
 
 
-def test_brightness_and_contrast_do_not_matter_and_a_constant_is_harmless():
-    changed = (CYCLES * 0.5 + 40).astype(np.uint8)
-    assert nearest_train(pixel_features(changed), pixel_features(CYCLES)).tolist() == [*range(12)]
-    np.testing.assert_array_equal(pixel_features(np.full_like(CYCLES[:1], 9)), 0)
+def test_a_cycle_is_like_itself_and_likeness_is_at_most_one():
+    table = likeness(TRAIN, TRAIN)
+    np.testing.assert_allclose(np.diagonal(table), 1, atol=1e-5)
+    assert table.max() <= 1 + 1e-5
+    assert (table.argmax(axis=1) == np.arange(len(TRAIN))).all()
 
 
-def test_hand_computed_authenticity():
-    train = np.array([[0.0], [1.0], [5.0]])  # apart from the nearest: 1, 1, 4
-    samples = np.array([[0.2], [-3.0], [8.0], [9.5]])
-    # 0.2 from 0 is nearer than 1: a copy. 3 from 0: new. 3 from 5: nearer than 4. 4.5: new.
-    assert authenticity(samples, train) == 0.5
+def test_likeness_is_the_best_correlation_over_all_changes():
+    """Tried one by one, on cycles that have no fast harmonics."""
+    one, other = patients(5, 2, size=32)
+    still = one[3:-3, 3:-3].astype(float).ravel()
+    best = -1.0
+    for scale in (0.95, 1.0, 1.05):
+        scaled = resize_frames(other[None], 32, 32, (1 / scale, 1 / scale))[0]
+        for down, across in product((-1, 0, 1), repeat=2):
+            moved = scaled[3 + down : 29 + down, 3 + across : 29 + across]
+            for phases in range(20):
+                rolled = np.roll(moved, phases, axis=-1).ravel()
+                best = max(best, np.corrcoef(still, rolled)[0, 1])
+    assert likeness(one[None], other[None])[0, 0] == pytest.approx(best, abs=2e-3)
 
 
-def test_copies_are_found_and_other_patients_are_new():
-    generator = np.random.default_rng(1)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: np.roll(x, 7, axis=-1),
+        lambda x: (x * 0.5 + 90).astype(np.uint8),
+        lambda x: np.roll(x, (2, -2), axis=(1, 2)),
+    ],
+    ids=["rolled in time", "brighter, less contrast", "shifted by two pixels"],
+)
+def test_small_changes_do_not_hide_a_copy(change):
+    table = likeness(change(TRAIN), TRAIN)
+    assert np.diagonal(table).min() > 0.97
 
-    def slices_of(patient, noise):
-        cycles = patient + generator.normal(0, noise, (6, *patient.shape))
-        return pixel_features(cycles.clip(0, 255).astype(np.uint8))
 
-    train = slices_of(CYCLES[0].astype(float), 12)
-    assert authenticity(train + generator.normal(0, 1e-4, train.shape), train) == 0
-    assert authenticity(slices_of(CYCLES[1].astype(float), 12), train) == 1
+@pytest.mark.parametrize(
+    "change",
+    [lambda x: x[:, ::-1], lambda x: np.roll(x, 12, axis=1), lambda x: np.rot90(x, axes=(1, 2))],
+    ids=["upside down", "moved far", "turned"],
+)
+def test_large_changes_make_another_cycle(change):
+    assert np.diagonal(likeness(change(TRAIN), TRAIN)).max() < 0.8
 
 
-def test_one_train_cycle_has_no_neighbour():
-    with pytest.raises(CineganError, match="at least 2 samples, not 1"):
-        authenticity(np.ones((3, 2)), np.ones((1, 2)))
+def test_a_constant_cycle_is_like_nothing():
+    assert (likeness(np.full_like(TRAIN[:2], 7), TRAIN) == 0).all()
+
+
+def test_threshold_lies_between_unseen_patients_and_copies():
+    threshold = Threshold.fixed_on(VAL, TRAIN, seed=0)
+    assert threshold.unseen < threshold.value < threshold.copies
+    copies = likeness(disturbed(TRAIN, seed=5), TRAIN).max(axis=1)
+    assert (copies > threshold.value).mean() >= 0.98
+    strangers = likeness(TEST, TRAIN).max(axis=1)
+    assert (strangers > threshold.value).mean() <= 0.05
+
+
+def test_disturbed_copies_are_the_seeds_and_each_its_own():
+    first = disturbed(TRAIN[:3], seed=1)
+    np.testing.assert_array_equal(first[:2], disturbed(TRAIN[:2], seed=1))
+    assert (first != disturbed(TRAIN[:3], seed=2)).any()
+    assert (first != TRAIN[:3]).mean() > 0.5
+
+
+def test_no_threshold_without_val_or_where_val_is_train():
+    with pytest.raises(CineganError, match="needs val and train cycles, not 0 and 12"):
+        Threshold.fixed_on(VAL[:0], TRAIN, seed=0)
+    with pytest.raises(CineganError, match="is a patient in both"):
+        Threshold.fixed_on(TRAIN, TRAIN, seed=0)

@@ -6,8 +6,10 @@ from scipy.ndimage import gaussian_filter
 
 from cinegan.errors import CineganError
 from cinegan.evaluation.features import TEXTURE_NAMES
+from cinegan.evaluation.memorization import disturbed
 from cinegan.evaluation.report import (
     copying,
+    counts,
     descriptor_table,
     figures_of_merit,
     pool_table,
@@ -39,6 +41,16 @@ def cohort(patients):
     )
 
 
+def anatomies(seed, n=8):
+    """Smooth random pictures of which a part beats: unlike from one to the next."""
+    still, moving = gaussian_filter(
+        np.random.default_rng(seed).normal(size=(2, n, 64, 64)), (0, 0, 4, 4)
+    )
+    beat = np.cos(2 * np.pi * np.arange(PHASES) / PHASES)
+    cycles = still[..., None] + 0.4 * moving[..., None] * beat
+    return np.clip(128 + 300 * cycles, 0, 255).astype(np.uint8)
+
+
 TRAIN, TRAIN_IDS = cohort(range(8))
 TEST, TEST_IDS = cohort(range(20, 26))
 UNSEEN, _ = cohort(range(40, 46))  # what an ideal model would draw
@@ -63,7 +75,7 @@ def corrupted(kind):
 
 
 def evaluate(samples, real, patients, *, seed, extractor="texture"):
-    features = standardised_features(samples, real, extractor=extractor)
+    features = standardised_features(samples, real, extractor)
     return figures_of_merit(features, patients, seed=seed, extractor=extractor)
 
 
@@ -75,35 +87,46 @@ def ideal():
 def test_report_is_flat_complete_and_json(ideal):
     assert set(ideal) == {
         *(
-            f"{name}_texture_{end}{spread}"
-            for name in ("frechet", "precision", "recall", "density", "coverage")
+            f"{name}_texture_{end}{interval}"
+            for name in ("frechet", "kid", "precision", "recall", "density", "coverage")
             for end in ("train", "test", "floor")
-            for spread in ("", "_sd")
+            for interval in ("", "_low", "_high")
         ),
-        "frechet_texture_ratio",
-        *("n_synthetic", "n_train", "n_test", "n_train_patients", "n_test_patients"),
-        *("n_compared", "n_descriptors"),
+        *("frechet_texture_ratio", "n_compared_texture"),
     }
-    counts = {key: value for key, value in ideal.items() if key.startswith("n_")}
-    assert counts == {
+    assert ideal["n_compared_texture"] == 48
+    json.dumps(ideal, allow_nan=False)
+
+
+def test_counts_are_of_cycles_and_of_patients():
+    assert counts(UNSEEN, IDS) == {
         "n_synthetic": 48,
         "n_train": 64,
         "n_test": 48,
         "n_train_patients": 8,
         "n_test_patients": 6,
-        "n_compared": 48,
-        "n_descriptors": len(TEXTURE_NAMES),
     }
-    json.dumps(ideal, allow_nan=False)
 
 
 def test_unseen_patients_score_about_the_floor(ideal):
     assert 0.5 < ideal["frechet_texture_ratio"] < 2
-    assert ideal["frechet_texture_test_sd"] is None  # both of 48: used whole
-    assert ideal["frechet_texture_floor_sd"] > 0
+    for name in ("frechet", "kid", "precision", "recall", "density", "coverage"):
+        low, value, high = (ideal[f"{name}_texture_test{end}"] for end in ("_low", "", "_high"))
+        assert low <= value <= high
     for name in ("precision", "recall", "density", "coverage"):
         test, floor = (ideal[f"{name}_texture_{end}"] for end in ("test", "floor"))
         assert test == pytest.approx(floor, abs=0.3)
+
+
+def test_motion_has_quantities_of_its_own():
+    report = evaluate(UNSEEN, REAL, IDS, seed=1, extractor="motion")
+    frozen = evaluate(corrupted("frozen"), REAL, IDS, seed=1, extractor="motion")
+    shuffled = evaluate(corrupted("shuffled"), REAL, IDS, seed=1, extractor="motion")
+    key = "w1_{}_motion_test".format
+    assert frozen[key("amplitude")] > 5 * report[key("amplitude")]
+    assert shuffled[key("roughness")] > 3 * report[key("roughness")]
+    for wrong in (frozen, shuffled):
+        assert wrong["kid_motion_test"] > 5 * abs(report["kid_motion_test"])
 
 
 @pytest.mark.parametrize("kind", ["blurred", "noisy", "frozen", "shuffled", "collapsed"])
@@ -125,19 +148,31 @@ def test_noise_is_not_true_to_life(ideal):
     assert report["precision_texture_test"] < 0.1 < ideal["precision_texture_test"]
 
 
+VAL, _ = cohort(range(60, 64))
+
+
 def test_copies_of_train_cycles_are_told_from_new_ones():
-    report = copying(np.concatenate([TRAIN[:6], UNSEEN[:18]]), REAL)
-    assert report["authenticity_pixels"] <= 18 / 24
-    assert copying(TRAIN, REAL)["authenticity_pixels"] == 0
-    assert 0 < report["authenticity_pixels_floor"] <= 1
+    real = {"train": anatomies(0), "val": anatomies(1), "test": anatomies(2)}
+    report = copying(anatomies(3), real, seed=0)
+    copies = copying(disturbed(real["train"], seed=3), real, seed=0)
+    assert report["copied"] == report["copied_floor"] == 0
+    assert copies["copied"] == 1
+    assert copies["likeness_train"] > copies["likeness_test"] + 0.3
+    assert report["likeness_train"] == pytest.approx(report["likeness_test"], abs=0.1)
+    assert report["likeness_train_floor"] == pytest.approx(report["likeness_test_floor"], abs=0.1)
     json.dumps(report, allow_nan=False)
 
 
 def test_without_train_cycles_nothing_can_be_copied():
-    report = copying(UNSEEN, {"train": TRAIN[:1], "test": TEST[:0]})
-    assert report["authenticity_pixels"] is None
-    assert "1 train and 48 synthetic cycles" in report["authenticity_pixels_reason"]
-    assert "0 test cycles" in report["authenticity_pixels_floor_reason"]
+    report = copying(UNSEEN, {"train": TRAIN[:1], "val": VAL, "test": TEST[:0]}, seed=0)
+    assert {report[key] for key in report if not key.endswith("_reason")} == {None}
+    assert report["copied_reason"].startswith("48 synthetic, 1 train, 32 val, 0 test cycles")
+
+
+def test_alike_val_and_train_patients_leave_no_threshold():
+    report = copying(UNSEEN, {"train": TRAIN, "val": TRAIN, "test": TEST}, seed=0)
+    assert report["copied"] is None
+    assert "is a patient in both" in report["copied_reason"]
 
 
 def test_same_seed_same_report_and_other_splits_are_left_alone(ideal):
@@ -149,7 +184,7 @@ def test_too_few_test_cycles_leave_the_train_distance():
     real, ids = {"train": TRAIN, "test": TEST[:3]}, {"train": TRAIN_IDS, "test": TEST_IDS[:3]}
     report = evaluate(UNSEEN, real, ids, seed=0)
     assert report["frechet_texture_train"] > 0
-    assert report["n_compared"] == 48
+    assert report["n_compared_texture"] == 48
     for end in ("test", "floor"):
         assert report[f"frechet_texture_{end}"] is None
         assert report[f"frechet_texture_{end}_reason"] == (
@@ -171,20 +206,21 @@ def test_without_train_cycles_there_is_no_scale(real):
     report = evaluate(UNSEEN, real, {"test": TEST_IDS}, seed=0)
     assert report["frechet_texture_test"] is None
     assert "no train cycles" in report["frechet_texture_test_reason"]
-    assert (report["n_synthetic"], report["n_test"], report["n_compared"]) == (48, 48, None)
-    assert descriptor_table(standardised_features(UNSEEN, real)).empty
+    assert report["n_compared_texture"] is None
+    assert descriptor_table(standardised_features(UNSEEN, real, "texture"), "texture").empty
 
 
 def test_identical_distributions_are_at_zero():
     features = {"synthetic": np.eye(30), "train": np.eye(30)[::-1], "test": np.eye(30)}
-    report = figures_of_merit(features, {"train": range(30), "test": range(30, 60)}, seed=0)
+    patients = {"train": range(30), "test": range(30, 60)}
+    report = figures_of_merit(features, patients, seed=0, extractor="texture")
     assert report["frechet_texture_train"] == 0
     assert report["frechet_texture_ratio"] is None
 
 
 def test_descriptor_table_is_in_standard_deviations_of_train():
     frozen = np.repeat(TRAIN[..., :1], PHASES, axis=-1)
-    table = descriptor_table(standardised_features(frozen, REAL))
+    table = descriptor_table(standardised_features(frozen, REAL, "texture"), "texture")
     assert list(table.columns) == ["descriptor", "set", "mean", "sd"]
     assert len(table) == 3 * len(TEXTURE_NAMES)
     train = table[table["set"] == "train"]
@@ -232,5 +268,7 @@ def test_arrays_that_do_not_fit_are_refused(samples, real, ids, message):
 
 
 def test_unknown_extractor_is_refused():
-    with pytest.raises(CineganError, match="no feature extractor 'inceptoin'; there are texture"):
+    with pytest.raises(
+        CineganError, match="no feature extractor 'inceptoin'; there are texture, motion"
+    ):
         evaluate(UNSEEN, REAL, IDS, seed=0, extractor="inceptoin")
