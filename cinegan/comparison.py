@@ -89,12 +89,7 @@ def draw_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> N
     for k, (name, (label, colour)) in enumerate(sets.items()):
         rows = [row for row in table if row.get(f"{distance}_{name}")]
         values = np.array([row[f"{distance}_{name}"] for row in rows])
-        low, high = (
-            np.array(
-                [row.get(f"{distance}_{name}_{end}") or row[f"{distance}_{name}"] for row in rows]
-            )
-            for end in ("low", "high")
-        )
+        low, high = (_ends(rows, f"{distance}_{name}", end) for end in ("low", "high"))
         places = np.array([table.index(row) for row in rows]) + 0.27 * (k - 1)
         axes.errorbar(
             values,
@@ -123,3 +118,9 @@ def draw_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> N
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120, metadata={"Software": None})
     pyplot.close(figure)
+
+
+def _ends(rows: list[dict[str, Any]], key: str, end: str) -> np.ndarray:
+    """Ends of the intervals of a figure; the figure itself where there is no interval."""
+    ends = [row.get(f"{key}_{end}") for row in rows]
+    return np.array([row[key] if at is None else at for row, at in zip(rows, ends, strict=True)])

@@ -11,18 +11,17 @@ from cinegan.errors import CineganError
 Floats = NDArray[np.float64]
 
 NEAREST = 5
-MEASURES = ("precision", "recall", "density", "coverage")
 
 
 def manifold(synthetic: Floats, real: Floats, *, nearest: int = NEAREST) -> dict[str, float]:
     """Precision, recall, density and coverage of a synthetic set against a real one.
 
-    Each sample has a ball that reaches to the `nearest`-th of its own set. Precision is the share
-    of synthetic samples inside a real ball, recall the share of real samples inside a synthetic
-    one [1]_. Density counts in how many real balls a synthetic sample lies, over `nearest`, so
-    that one outlier with a large ball does not make all samples look right; coverage is the share
-    of real balls that hold a synthetic sample [2]_. All depend on the number of samples: compare
-    only figures taken at equal sizes.
+    Each sample has a ball that reaches to its `nearest`-th neighbour in its own set. Precision is
+    the share of synthetic samples inside a real ball, recall the share of real samples inside a
+    synthetic one [1]_. Density counts in how many real balls a synthetic sample lies, over
+    `nearest`, so that one outlier with a large ball does not make all samples look right;
+    coverage is the share of real balls that hold a synthetic sample [2]_. All depend on the number
+    of samples: compare only figures taken at equal sizes.
 
     Parameters
     ----------
