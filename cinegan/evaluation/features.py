@@ -129,7 +129,7 @@ def pool_areas(cycle: Bytes) -> Floats:
         Share of the central disc (half the shorter side across) above Otsu's threshold, which is
         taken once per cycle; 0 for a constant cycle.
     """
-    disc = cycle[_distances(*cycle.shape[:2]) <= POOL_RADIUS]  # (pixels, T)
+    disc = cycle[distances(*cycle.shape[:2]) <= POOL_RADIUS]  # (pixels, T)
     return np.asarray((disc > threshold_otsu(disc)).mean(axis=0), dtype=np.float64)
 
 
@@ -236,7 +236,7 @@ def _pattern_entropy(frames: Bytes) -> float:
 
 
 def _describe_motion(cycle: Bytes) -> list[float]:
-    energy = _harmonic_energy(cycle)
+    energy = harmonic_energy(cycle)
     steps = np.abs(np.diff(cycle.astype(np.float64), axis=-1, append=cycle[..., :1])).mean((0, 1))
     step, closing = steps[:-1].mean(), steps[-1]
     floor = np.sqrt(ROUNDING_VARIANCE)
@@ -252,7 +252,7 @@ def _describe_motion(cycle: Bytes) -> list[float]:
     ]
 
 
-def _harmonic_energy(cycle: Bytes) -> Floats:
+def harmonic_energy(cycle: Bytes) -> Floats:
     """Energy per pixel in harmonics 1, 2, ..., which sum to the temporal variance.
 
     Shape (H, W, max(4, T // 2)): harmonics that T phases cannot hold have energy 0.
@@ -268,10 +268,10 @@ def _harmonic_energy(cycle: Bytes) -> Floats:
 
 def _radius(energy: Floats) -> float:
     weight = energy + ROUNDING_VARIANCE
-    return float(np.sqrt(np.sum(weight * _distances(*energy.shape) ** 2) / np.sum(weight)))
+    return float(np.sqrt(np.sum(weight * distances(*energy.shape) ** 2) / np.sum(weight)))
 
 
-def _distances(height: int, width: int) -> Floats:
+def distances(height: int, width: int) -> Floats:
     """Distance of each pixel from the centre, in half the shorter side, shape (H, W)."""
     rows = np.arange(height) - (height - 1) / 2
     columns = np.arange(width) - (width - 1) / 2

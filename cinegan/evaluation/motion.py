@@ -7,7 +7,13 @@ from numpy.typing import NDArray
 
 from cinegan.data.resizing import resize_frames
 from cinegan.errors import CineganError
-from cinegan.evaluation.features import ROUNDING_VARIANCE, check_cycles, pool_areas
+from cinegan.evaluation.features import (
+    ROUNDING_VARIANCE,
+    check_cycles,
+    distances,
+    harmonic_energy,
+    pool_areas,
+)
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -93,20 +99,14 @@ def quantities(cycle: Bytes) -> dict[str, float]:
 
 def _ring_energies(cycle: Bytes) -> list[float]:
     """Log energy per harmonic in each ring."""
-    height, width, phases = cycle.shape
-    spectrum = np.fft.rfft(cycle, axis=-1)[..., 1:] / phases
-    energy = 2 * (spectrum.real**2 + spectrum.imag**2)  # (H, W, T // 2), harmonics from 1
-    if phases % 2 == 0:
-        energy[..., -1] /= 2  # the highest harmonic stands for one frequency, not for two
-    rows = np.arange(height) - (height - 1) / 2
-    columns = np.arange(width) - (width - 1) / 2
-    radius = np.hypot(rows[:, None], columns) / (min(height, width) / 2)  # (H, W)
+    energy = harmonic_energy(cycle)  # (H, W, harmonics)
+    radius = distances(*cycle.shape[:2])  # (H, W)
     logs = []
     for _, least, most in RINGS:
-        inside = energy[(radius >= least) & (radius < most)].mean(axis=0)  # (T // 2,)
+        inside = energy[(radius >= least) & (radius < most)].mean(axis=0)  # (harmonics,)
         inside = np.pad(inside, (0, max(0, HARMONICS - len(inside))))
         parts = [*inside[:HARMONICS], inside[HARMONICS:].sum()]
-        logs += [float(np.log(part + ROUNDING_VARIANCE / phases)) for part in parts]
+        logs += [float(np.log(part + ROUNDING_VARIANCE / cycle.shape[-1])) for part in parts]
     return logs
 
 
