@@ -154,6 +154,7 @@ class Training(Strict):
     augment_target: Share | None
     augment_kimg: Positive
     mirror: bool
+    warp: Annotated[float, Field(ge=0, le=0.1)]
 
     @field_validator("batch", mode="wrap")
     @classmethod

@@ -10,6 +10,7 @@ from cinegan.training.devices import part_of_this_device
 # Streams; the networks' layers draw from those after these, in order of calls.
 (ORDER, LATENT, MIRROR, FLIP_REAL, FLIP_FAKE, NOISE_REAL, NOISE_FAKE, AUGMENT_REAL, AUGMENT_FAKE,
  MIX, LAYERS) = range(11)  # fmt: skip
+WARP = -1  # before them: the layers' go on without end
 
 
 class Draws:

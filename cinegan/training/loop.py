@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import shutil
 import signal
@@ -251,6 +252,8 @@ class _Training:
         """Go on with the networks of the next level; what both have keeps its weights."""
         previous, self.step = self.step, self._prepare(level)
         self.step.take_over(previous)
+        del previous
+        gc.collect()  # compiled steps refer to themselves; kept, each level would add its memory
 
     def _add_point(self, number: int, rate: float) -> None:
         kimg = self.schedule.kimg(number)

@@ -26,12 +26,15 @@ from cinegan.training.draws import (
     NOISE_FAKE,
     NOISE_REAL,
     ORDER,
+    WARP,
     Draws,
 )
 from cinegan.training.inputs import batches
 from cinegan.training.losses import loss_of, slope_from_one, squared_norm
 from cinegan.training.optimizer import Adam, move_average, set_value
 from cinegan.training.schedule import Level, ema_decay, noise_deviation
+from cinegan.training.warp import DRAWS as WARP_DRAWS
+from cinegan.training.warp import warp
 
 # What a step returns: first what is averaged over the steps between two points of the curves, then
 # what is measured at a point only.
@@ -324,6 +327,9 @@ class TrainingStep:
         if self.training.mirror:
             flipped = self._traced.draws.uniform(MIRROR, 1)[:, :, None, None] < 0.5  # (n, 1, 1, 1)
             real = tf.where(flipped, real[:, :, ::-1], real)
+        if self.training.warp:
+            bends = self._traced.draws.normal(WARP, *WARP_DRAWS)
+            real = warp(real, bends, self.training.warp)
         return real
 
     def _measure(

@@ -28,6 +28,7 @@ PLAIN = {
     "augment_target": None,
     "augment_kimg": 1.0,
     "mirror": False,
+    "warp": 0.0,
 }
 
 

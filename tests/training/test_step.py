@@ -24,6 +24,7 @@ SWITCHES = {
     "augmented": {"augment": ["translation", "cutout", "contrast"], "augment_strength": 0.5},
     "adaptive": {"augment": ["brightness"], "augment_strength": 0.5, "augment_target": 0.6},
     "mirrored": {"mirror": True},
+    "warped": {"warp": 0.05},
     "R1": {"r1": 2.0, "r1_every": 2},
     "WGAN-GP": {"loss": "wasserstein", "gradient_penalty": 10.0, "drift": 0.001},
     "penalised cross-entropy": {"gradient_penalty": 1.0},
