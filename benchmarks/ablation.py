@@ -48,6 +48,7 @@ STUDIES = {
             "motion not shown": {"motion": 0.0},
             "no augmentation": {"augment": [], "augment_target": None},
             "no R1": {"r1": 0.0},
+            "not bent": {"warp": 0.0},
             "batch of 32": {"batch": 32},
         },
     ),
