@@ -10,7 +10,8 @@ from typing import Any
 from cinegan.errors import run_command
 
 BENCHMARKS = (
-    "ablation", "checkpoints", "conversion", "heart", "kills", "phantom", "resolutions", "training",
+    "ablation", "bending", "checkpoints", "conversion", "heart", "kills", "phantom", "resolutions",
+    "training",
 )  # fmt: skip
 IN_PARTS = ("ablation", "checkpoints", "kills", "resolutions", "training")
 

@@ -41,7 +41,7 @@ STUDIES = {
         },
     ),
     "cinegan64": Study(
-        kimg=6.0,
+        kimg=10.0,
         variants={
             "as it is": {},
             "all harmonics alike": {"smoothness": 0.0},
@@ -49,6 +49,7 @@ STUDIES = {
             "no augmentation": {"augment": [], "augment_target": None},
             "no R1": {"r1": 0.0},
             "not bent": {"warp": 0.0},
+            "bent from the start": {"warp_kimg": 0.0},
             "batch of 32": {"batch": 32},
         },
     ),
@@ -87,8 +88,9 @@ def _judged(name: str, variant: str) -> dict[str, Any]:
 
 
 def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
-    """Train a variant; what its samples score against val, and what train scores."""
+    """Train a variant; what its samples score against val, what train scores, what is copied."""
     from cinegan.data.cohort import Cohort
+    from cinegan.evaluation.memorization import Threshold, authentic, likeness
     from cinegan.evaluation.report import SYNTHETIC, all_measures, standardised_features
     from cinegan.evaluation.subsamples import Group, at_size
     from cinegan.params import Budget, load_params
@@ -134,9 +136,14 @@ def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
         at_size(all_measures, judged, reference, count, draws=20, seed=0)
         for judged in (Group(features[SYNTHETIC]), Group(features["train"], of_patients["train"]))
     )
+    to_train = likeness(made, real["train"])
+    threshold = Threshold.fixed_on(real["val"], real["train"], seed=0).value
+    within = likeness(real["train"], real["train"])
     return {
         "frechet": val["frechet"].value,
         "floor": floor["frechet"].value,
         "precision": val["precision"].value,
         "coverage": val["coverage"].value,
+        "near-copies": float((to_train.max(axis=1) > threshold).mean()),
+        "authentic": float(authentic(to_train, within).mean()),
     }

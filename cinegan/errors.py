@@ -23,7 +23,10 @@ def run_command(main: Callable[[Sequence[str]], None]) -> None:
     except OSError as error:
         sys.exit(f"error: {explain_os_error(error)}")
     except KeyboardInterrupt:
-        sys.exit("interrupted: nothing half-written was left behind; the same command starts again")
+        sys.exit(
+            "interrupted: nothing half-written was left behind; the same command begins it again, "
+            "or goes on from its last saved state"
+        )
 
 
 def explain_os_error(error: OSError) -> str:

@@ -155,6 +155,7 @@ class Training(Strict):
     augment_kimg: Positive
     mirror: bool
     warp: Annotated[float, Field(ge=0, le=0.1)]
+    warp_kimg: NotNegative
 
     @field_validator("batch", mode="wrap")
     @classmethod

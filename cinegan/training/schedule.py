@@ -132,8 +132,8 @@ class Schedule:
 
     def is_snapshot(self, step: int) -> bool:
         """Whether this step passes a multiple of the interval between pictures, or is the last."""
-        interval = self.snapshot_kimg
-        passed = self.kimg(step) // interval > self.kimg(step - 1) // interval
+        interval = max(1, round(1000 * self.snapshot_kimg))  # cycles
+        passed = self.shown(step) // interval > self.shown(step - 1) // interval
         return passed or step == self.steps
 
 
@@ -152,3 +152,8 @@ def ema_decay(decay: float, step: Any, fresh: bool = True) -> Any:
 def noise_deviation(deviation: float, kimg: float, shown: int) -> float:
     """Standard deviation of the noise on the discriminator's input: falls to 0 over `kimg`."""
     return deviation * max(0.0, 1.0 - shown / (1000 * kimg)) if deviation else 0.0
+
+
+def warp_deviation(deviation: float, kimg: float, shown: int) -> float:
+    """Root mean square of the bending of real cycles: grows to `deviation` over `kimg`."""
+    return deviation * min(1.0, shown / (1000 * kimg)) if kimg else deviation

@@ -32,7 +32,7 @@ from cinegan.training.draws import (
 from cinegan.training.inputs import batches
 from cinegan.training.losses import loss_of, slope_from_one, squared_norm
 from cinegan.training.optimizer import Adam, move_average, set_value
-from cinegan.training.schedule import Level, ema_decay, noise_deviation
+from cinegan.training.schedule import Level, ema_decay, noise_deviation, warp_deviation
 from cinegan.training.warp import DRAWS as WARP_DRAWS
 from cinegan.training.warp import warp
 
@@ -169,10 +169,11 @@ class TrainingStep:
             for network in self.pair:
                 network.get_layer("fade").share.assign(share)
         noise = noise_deviation(training.input_noise, training.input_noise_kimg, shown)
+        bend = warp_deviation(training.warp, training.warp_kimg, shown)
         *metrics, asked = self._run(
             next(self._batches),
             tf.constant(self.done, tf.int64),
-            tf.constant([share, noise, stop], tf.float32),
+            tf.constant([share, noise, bend, stop], tf.float32),
             tf.constant(measure),
             regularise=bool(training.r1) and self.done % training.r1_every == 0,
         ).numpy()
@@ -207,8 +208,8 @@ class TrainingStep:
     ) -> tf.Tensor:
         """Train one step on this device's part of the batch; all devices end up alike."""
         self._traced.draws = draws = Draws(self.seed, done, self.level.batch)
-        share, noise, stop = tf.unstack(controls)
-        real = self._real_cycles(reals, share)
+        share, noise, bend, stop = tf.unstack(controls)
+        real = self._real_cycles(reals, share, bend)
         latents = draws.normal(LATENT, self.pair.generator.input_shape[-1])
         fake, of_generator, of_discriminator, averaged, real_scores = self._gradients(
             real, latents, noise, regularise
@@ -318,18 +319,24 @@ class TrainingStep:
             fake = tf.where(self._traced.draws.uniform(FLIP_FAKE, 1) < rate, 1.0, fake)
         return real, fake
 
-    def _real_cycles(self, reals: tuple[tf.Tensor, ...], share: tf.Tensor) -> tf.Tensor:
+    def _real_cycles(
+        self, reals: tuple[tf.Tensor, ...], share: tf.Tensor, bend: tf.Tensor
+    ) -> tf.Tensor:
         """The real cycles of this device; while a block fades in, as blurred as the fake ones."""
-        real, *half = (part_of_this_device(each) for each in reals)
-        if half:
+        real, *half = (self._changed(part_of_this_device(each), bend) for each in reals)
+        if half:  # doubled after all changes, so that its pixels are where the fake ones' are
             coarse = tf.repeat(tf.repeat(half[0], 2, axis=1), 2, axis=2)  # (n, H, W, T)
             real = coarse + (real - coarse) * share
+        return real
+
+    def _changed(self, real: tf.Tensor, bend: tf.Tensor) -> tf.Tensor:
+        """Real cycles mirrored and bent, at any size alike."""
         if self.training.mirror:
             flipped = self._traced.draws.uniform(MIRROR, 1)[:, :, None, None] < 0.5  # (n, 1, 1, 1)
             real = tf.where(flipped, real[:, :, ::-1], real)
         if self.training.warp:
             bends = self._traced.draws.normal(WARP, *WARP_DRAWS)
-            real = warp(real, bends, self.training.warp)
+            real = warp(real, bends, bend)
         return real
 
     def _measure(

@@ -24,7 +24,7 @@ SHARPNESS = -0.5  # of Keys' cubic convolution, as in cinegan.data.resizing
 DRAWS = (2, WAVES, WAVES)
 
 
-def warp(cycles: Any, draws: Any, deviation: float) -> Any:
+def warp(cycles: Any, draws: Any, deviation: Any) -> Any:
     """Bend each cycle in a way of its own, all its phases alike.
 
     Parameters
@@ -33,7 +33,7 @@ def warp(cycles: Any, draws: Any, deviation: float) -> Any:
         In [-1, 1].
     draws : (n, *DRAWS) float32
         Standard normal.
-    deviation : float
+    deviation : float or scalar tensor
         Root mean square of the displacement in each direction, as a share of the side.
 
     Returns

@@ -29,6 +29,7 @@ PLAIN = {
     "augment_kimg": 1.0,
     "mirror": False,
     "warp": 0.0,
+    "warp_kimg": 0.0,
 }
 
 

@@ -7,7 +7,13 @@ from recipes import model_with, training_with
 
 from cinegan.models import pggan
 from cinegan.params import Budget
-from cinegan.training.schedule import CURVE_POINTS, Schedule, ema_decay, noise_deviation
+from cinegan.training.schedule import (
+    CURVE_POINTS,
+    Schedule,
+    ema_decay,
+    noise_deviation,
+    warp_deviation,
+)
 
 
 def constant(model, batch, total_kimg, snapshot_kimg=1.0):
@@ -94,6 +100,8 @@ def test_what_a_step_sees_is_a_function_of_the_steps_before_it(step, size, fadin
 def test_snapshots_fall_where_a_multiple_of_the_interval_is_passed(model):
     schedule = constant(model, 32, total_kimg=0.3, snapshot_kimg=0.1)
     assert [s for s in range(1, schedule.steps + 1) if schedule.is_snapshot(s)] == [4, 7, 10]
+    schedule = constant(model, 20, total_kimg=0.4, snapshot_kimg=0.1)  # 0.3 // 0.1 is 2
+    assert [s for s in range(1, schedule.steps + 1) if schedule.is_snapshot(s)] == [5, 10, 15, 20]
 
 
 @pytest.mark.parametrize("total_kimg", [0.128, 16, 300])
@@ -107,8 +115,15 @@ def test_curves_have_points_enough_and_end_at_the_last_step(model, total_kimg):
 @pytest.mark.parametrize(("step", "decay"), [(0, 0.1), (10, 0.55), (10**6, 0.999)])
 def test_moving_average_is_short_at_first(step, decay):
     assert float(ema_decay(0.999, step)) == pytest.approx(decay)
+    assert float(ema_decay(0.999, step, fresh=False)) == pytest.approx(0.999)
 
 
 @pytest.mark.parametrize(("shown", "left"), [(0, 0.4), (5000, 0.2), (10_000, 0), (10**6, 0)])
 def test_noise_falls_linearly_to_nothing(shown, left):
     assert noise_deviation(0.4, 10.0, shown) == pytest.approx(left)
+
+
+@pytest.mark.parametrize(("shown", "bend"), [(0, 0), (5000, 0.02), (10_000, 0.04), (10**6, 0.04)])
+def test_bending_grows_linearly_to_its_whole(shown, bend):
+    assert warp_deviation(0.04, 10.0, shown) == pytest.approx(bend)
+    assert warp_deviation(0.04, 0.0, shown) == 0.04

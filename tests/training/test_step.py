@@ -9,6 +9,7 @@ from recipes import training_with
 
 from cinegan.models import dcgan
 from cinegan.training import loop
+from cinegan.training.draws import Draws
 from cinegan.training.losses import slope_from_one, squared_norm
 from cinegan.training.networks import settle_statistics
 from cinegan.training.schedule import Level
@@ -28,6 +29,7 @@ SWITCHES = {
     "R1": {"r1": 2.0, "r1_every": 2},
     "WGAN-GP": {"loss": "wasserstein", "gradient_penalty": 10.0, "drift": 0.001},
     "penalised cross-entropy": {"gradient_penalty": 1.0},
+    "generator dropout": {"generator_dropout": 0.5},
 }
 
 
@@ -35,9 +37,10 @@ SWITCHES = {
 def make(model, cycles_at):
     """Make a step of the tiny DCGAN; keywords replace parameters of its training."""
 
-    def build(seed=3, level=STEPS, **changes):
+    def build(seed=3, level=STEPS, generator_dropout=0.0, **changes):
         training = training_with(**({"precision": "float32"} | changes))
-        block = model.model_copy(update={"training": training})
+        network = model.network.model_copy(update={"generator_dropout": generator_dropout})
+        block = model.model_copy(update={"training": training, "network": network})
         record = block.model_dump(exclude={"budgets"}) | {"phases": 6, "seed": seed, "threads": 2}
         return loop.prepare(level, block, record, cycles_at)
 
@@ -129,12 +132,31 @@ def test_the_gradient_penalty_of_a_known_gradient(make):
     step.pair = step.pair._replace(
         discriminator=lambda x, training: 3.0 * tf.reduce_sum(x, axis=(1, 2, 3))[:, None]
     )
-    step._traced.draws = type("Draws", (), {"uniform": lambda *_: tf.fill((4, 1), 0.5)})()
+    step._traced.draws = type("Draws", (), {"uniform": lambda *_: tf.fill((4, 1), 0.25)})()
     real, fake = tf.ones((4, 2, 2, 1)), tf.zeros((4, 2, 2, 1))
     assert float(step._penalty(real, fake, None)) == pytest.approx(10 * (3 * 2 - 1) ** 2)
+    step.pair = step.pair._replace(  # a gradient of 2 x, where x is between the two
+        discriminator=lambda x, training: tf.reduce_sum(x**2, axis=(1, 2, 3))[:, None]
+    )
+    assert float(step._penalty(real, fake, None)) == pytest.approx(10 * (2 * 0.75 * 2 - 1) ** 2)
     slope = tf.fill((4, 2, 2, 1), 3.0)
     step = make(r1=2.0, r1_every=8)
     assert float(step._penalty(real, fake, slope)) == pytest.approx(8 * 2 / 2 * 36)
+
+
+@pytest.mark.parametrize("loss", ["bce", "wasserstein"])
+def test_the_gradient_penalty_is_the_discriminators_alone(make, loss):
+    """The generator does not learn to make the discriminator steep."""
+    real, latents = tf.random.normal((4, 16, 16, 6)), tf.random.normal((4, 8))
+    found = []
+    for weight in (0.0, 10.0):
+        step = make(loss=loss, gradient_penalty=weight)
+        step._traced.draws = type("Draws", (), {"uniform": lambda *_: tf.fill((4, 1), 0.25)})()
+        same_masks(step)
+        found.append(step._gradients(real, latents, tf.constant(0.0), False)[1:3])
+    (without, plain), (with_penalty, penalised) = found
+    assert_gradients_equal([with_penalty], [without])
+    assert any(not np.allclose(a, b) for a, b in zip(plain, penalised, strict=True))
 
 
 def test_a_penalty_is_finite_where_the_gradient_is_zero():
@@ -189,6 +211,12 @@ def test_noise_falls_to_nothing(make):
     assert noisy()[0].tobytes() == plain()[0].tobytes()
 
 
+def test_bending_grows_from_nothing(make):
+    bent, plain = make(warp=0.1, warp_kimg=1.0), make()
+    assert bent()[0] == pytest.approx(plain()[0], rel=1e-4, abs=1e-4)  # cycles shown: none yet
+    assert bent()[0] != pytest.approx(plain()[0], rel=1e-4, abs=1e-4)
+
+
 def test_a_switch_of_flipped_labels_swaps_their_share(make):
     step = make(label_flips=0.25)
     draws = tf.constant([[0.1], [0.3], [0.2], [0.9]])
@@ -203,7 +231,7 @@ def test_mirroring_is_of_left_and_right_only_where_drawn(make, cycles):
     draws = tf.constant([[0.1], [0.9], [0.2], [0.8]])
     step._traced.draws = type("Draws", (), {"uniform": lambda *_: draws})()
     real = tf.constant(cycles[:4], tf.float32)
-    seen = step._real_cycles((real,), tf.constant(1.0))
+    seen = step._real_cycles((real,), tf.constant(1.0), tf.constant(0.0))
     np.testing.assert_array_equal(seen[0], cycles[0][:, ::-1])
     np.testing.assert_array_equal(seen[1], cycles[1])
 
@@ -213,8 +241,22 @@ def test_real_cycles_fade_from_the_smaller_size_to_the_larger(make_growing, cycl
     full, half = (tf.constant(cycles_at(size)[:4], tf.float32) for size in (16, 8))
     coarse = np.asarray(half).repeat(2, axis=1).repeat(2, axis=2)
     for share in (0.0, 0.25, 1.0):
-        seen = step._real_cycles((full, half), tf.constant(share))
+        seen = step._real_cycles((full, half), tf.constant(share), tf.constant(0.0))
         np.testing.assert_allclose(seen, coarse + share * (full - coarse), atol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{"mirror": True}, {"warp": 0.05}])
+def test_real_cycles_are_changed_before_the_smaller_size_is_doubled(make_growing, changes):
+    """At a share of 0 they are made of squares, as the fake ones are."""
+    step = make_growing(16, fading=True, **changes)
+    step._traced.draws = Draws(3, tf.constant(0, tf.int64), 4)
+    full, half = tf.random.uniform((4, 16, 16, 6)), tf.random.uniform((4, 8, 8, 6))
+    bend = tf.constant(0.05)
+    seen = np.asarray(step._real_cycles((full, half), tf.constant(0.0), bend))
+    squares = seen.reshape(4, 8, 2, 8, 2, 6)
+    np.testing.assert_array_equal(squares, np.broadcast_to(squares[:, :, :1, :, :1], squares.shape))
+    np.testing.assert_array_equal(squares[:, :, 0, :, 0], step._changed(half, bend))
+    assert not np.array_equal(squares[:, :, 0, :, 0], half)
 
 
 def test_a_fading_step_sets_the_share_in_all_three_networks(make_growing):
@@ -277,7 +319,12 @@ def test_arithmetic_is_in_the_precision_asked_for_and_the_average_in_float32(mak
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"augment": ["scale"], "augment_target": 0.1, "augment_kimg": 0.1}]
+    "changes",
+    [
+        {},
+        {"augment": ["scale"], "augment_target": 0.1, "augment_kimg": 0.1},
+        {"generator_dropout": 0.5},
+    ],
 )
 def test_a_restored_state_goes_on_to_the_same_bits(make, changes):
     whole = make(**changes)
@@ -312,6 +359,24 @@ def test_growth_keeps_every_weight_that_both_levels_have(make_growing):
     latents = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
     made = np.asarray(small.pair.average(latents)).repeat(2, axis=1).repeat(2, axis=2)
     np.testing.assert_allclose(large.pair.average(latents), made, atol=1e-5)
+
+
+def test_growth_keeps_the_augmentation_and_r1_serves_a_growing_pair(make_growing):
+    changes = {
+        "loss": "bce", "gradient_penalty": 0.0, "drift": 0.0, "r1": 1.0, "r1_every": 2,
+        "augment": ["brightness"], "augment_strength": 0.5, "augment_target": 0.6,
+        "augment_kimg": 0.1,
+    }  # fmt: skip
+    small = make_growing(8, **changes)
+    penalties = [small()[0][AVERAGED.index("penalty")] for _ in range(3)]
+    assert [penalty > 0 for penalty in penalties] == [True, False, True]
+    large = make_growing(16, fading=True, **changes)
+    large.take_over(small)
+    before, after = small.state(), large.state()
+    assert before["strength"] != np.float32(0.5)
+    for name in ("strength", "overfitting"):
+        assert after[name] == before[name]
+    assert np.isfinite([large()[0] for _ in range(2)]).all()
 
 
 def test_average_follows_its_formula(make):

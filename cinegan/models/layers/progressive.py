@@ -105,8 +105,8 @@ class FadeIn(keras.layers.Layer):
     def build(self, _: Any) -> None:
         """Make the share, a scalar that no optimizer moves."""
         self.share = self.add_weight(
-            (), initializer="zeros", trainable=False, dtype="float32", name="share"
-        )
+            (), initializer="zeros", trainable=False, dtype="float32", autocast=False, name="share"
+        )  # not cast to the layer's bfloat16, whose steps above a half are of 1/256
 
     def call(self, inputs: list[Any]) -> Any:
         """[old, new], of one shape, to the same shape; in float32 inside, for a smooth fade."""

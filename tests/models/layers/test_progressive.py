@@ -10,6 +10,7 @@ import tensorflow as tf
 from cinegan.models.layers import (
     EqualizedConv2D,
     EqualizedDense,
+    FadeIn,
     MinibatchDeviation,
     PixelNormalization,
 )
@@ -84,3 +85,12 @@ def test_a_gradient_through_identical_cycles_is_finite():
         tape.watch(x)
         y = MinibatchDeviation(4)(x)
     assert np.isfinite(tape.gradient(y, x)).all()
+
+
+def test_a_fade_is_smooth_in_bfloat16():
+    """The share is not rounded to a number of bfloat16, of which 0.501 is none."""
+    fade = FadeIn(dtype="mixed_bfloat16")
+    old, new = -tf.ones((1, 1)), tf.ones((1, 1))
+    fade([old, new])
+    fade.share.assign(0.501)
+    assert float(fade([old, new])[0, 0]) == pytest.approx(0.002, rel=0.01)
