@@ -24,7 +24,7 @@ from cinegan.files import atomic_file, write_json
 from cinegan.models import WEIGHTS
 from cinegan.params import load_params
 
-SHOWN = 8  # synthetic cycles in a moving picture; in nearest.gif each below its nearest train cycle
+NEAREST_SHOWN = 8  # synthetic cycles in nearest.gif, each below the train cycle nearest to it
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -56,11 +56,10 @@ def main(arguments: Sequence[str]) -> None:
     ):
         with atomic_file(plots / file) as partial:
             table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    beating = figures.real_above_synthetic(real["test"], samples, SHOWN)
-    figures.write_gif(plots / "heartbeats.gif", beating)
-    shown = samples[:SHOWN]
+    figures.write_gif(plots / "heartbeats.gif", figures.real_above_synthetic(real["test"], samples))
+    shown = samples[:NEAREST_SHOWN]
     alike = likeness(shown, real["train"]).argmax(axis=1)
-    nearest = figures.real_above_synthetic(real["train"][alike], shown, SHOWN)
+    nearest = figures.real_above_synthetic(real["train"][alike], shown, NEAREST_SHOWN)
     figures.write_gif(plots / "nearest.gif", nearest)
     with tracking.run_of_weights(Path("models") / name / WEIGHTS, name) as run:
         run.metrics(report)
