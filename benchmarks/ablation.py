@@ -61,10 +61,25 @@ def measure(only: str | None = None) -> dict[str, Any]:
     if only is not None and only not in STUDIES:
         raise CineganError(f"no study {only!r}; there are {', '.join(STUDIES)}")
     return {
-        name: {variant: _judged(name, variant) for variant in study.variants}
+        name: {
+            "real train cycles": _floor(name),
+            **{variant: _judged(name, variant) for variant in study.variants},
+        }
         for name, study in STUDIES.items()
         if only in (None, name)
     }
+
+
+def _floor(name: str) -> dict[str, float]:
+    """What the train cycles themselves score in the place of samples."""
+    from benchmarks.against_val import against_val
+    from cinegan.data.cohort import Cohort
+    from cinegan.params import load_params
+
+    model = load_params(PARAMS).model_named(name)
+    cohort = Cohort(PARAMS.parent / model.folder)
+    figures = against_val(cohort.split("train", model.size)[0], cohort)
+    return {measure: round(value, 2) for measure, value in figures.items()}
 
 
 def _judged(name: str, variant: str) -> dict[str, Any]:
@@ -88,11 +103,9 @@ def _judged(name: str, variant: str) -> dict[str, Any]:
 
 
 def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
-    """Train a variant; what its samples score against val, what train scores, what is copied."""
+    """Train a variant and judge its samples."""
+    from benchmarks.against_val import against_val
     from cinegan.data.cohort import Cohort
-    from cinegan.evaluation.memorization import Threshold, authentic, likeness
-    from cinegan.evaluation.report import SYNTHETIC, all_measures, standardised_features
-    from cinegan.evaluation.subsamples import Group, at_size
     from cinegan.params import Budget, load_params
     from cinegan.sampling import draw_cycles
     from cinegan.tracking import Run
@@ -111,11 +124,11 @@ def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
         }
     )
     cohort = Cohort(PARAMS.parent / model.folder)
-    real = {split: cohort.split(split, model.size)[0] for split in ("train", "val")}
+    real, patients = cohort.split("train", model.size)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         train(
-            lambda size: real["train"],
-            cohort.patient_of_each("train"),
+            lambda size: real,
+            patients,
             name="variant",
             model=model,
             budget=Budget(total_kimg=study.kimg, snapshot_kimg=study.kimg),
@@ -128,22 +141,4 @@ def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
         )
         configure(THREADS)
         made = draw_cycles(load_generator(Path("models/variant")), SAMPLES, seed, progress=False)
-    features = standardised_features(made, real, "texture")
-    count = min(len(cycles) for cycles in (made, *real.values()))
-    of_patients = {split: cohort.patient_of_each(split) for split in real}
-    reference = Group(features["val"], of_patients["val"])
-    val, floor = (
-        at_size(all_measures, judged, reference, count, draws=20, seed=0)
-        for judged in (Group(features[SYNTHETIC]), Group(features["train"], of_patients["train"]))
-    )
-    to_train = likeness(made, real["train"])
-    threshold = Threshold.fixed_on(real["val"], real["train"], seed=0).value
-    within = likeness(real["train"], real["train"])
-    return {
-        "frechet": val["frechet"].value,
-        "floor": floor["frechet"].value,
-        "precision": val["precision"].value,
-        "coverage": val["coverage"].value,
-        "near-copies": float((to_train.max(axis=1) > threshold).mean()),
-        "authentic": float(authentic(to_train, within).mean()),
-    }
+    return against_val(made, cohort)

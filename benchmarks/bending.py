@@ -21,41 +21,20 @@ SEED = 0
 
 def measure() -> dict[str, Any]:
     """Judge the train cycles bent by each of `DEVIATIONS`."""
+    from benchmarks.against_val import against_val
     from cinegan.data.cohort import Cohort
-    from cinegan.evaluation.memorization import Threshold, authentic, likeness
-    from cinegan.evaluation.report import SYNTHETIC, all_measures, standardised_features
-    from cinegan.evaluation.subsamples import Group, at_size
     from cinegan.params import load_params
     from cinegan.training.runtime import configure
 
     model = load_params(PARAMS).model_named("cinegan64")
     cohort = Cohort(PARAMS.parent / model.folder)
-    real = {split: cohort.split(split, model.size)[0] for split in ("train", "val")}
+    train, _ = cohort.split("train", model.size)
     configure(THREADS)
-    threshold = Threshold.fixed_on(real["val"], real["train"], SEED).value
-    within = likeness(real["train"], real["train"])
     result = {}
     for deviation in DEVIATIONS:
-        bent = _bent(real["train"], deviation)
-        to_train = likeness(bent, real["train"])
-        row = {
-            "near-copies of train cycles": (to_train.max(axis=1) > threshold).mean(),
-            "authentic": authentic(to_train, within).mean(),
-        }
-        for extractor in ("texture", "motion"):
-            features = standardised_features(bent, real, extractor)
-            figures = at_size(
-                all_measures,
-                Group(features[SYNTHETIC]),
-                Group(features["val"], cohort.patient_of_each("val")),
-                min(len(cycles) for cycles in real.values()),
-                draws=20,
-                seed=SEED,
-            )
-            for name in ("frechet", "kid", "precision", "coverage"):
-                row[f"{name} of {extractor} against val"] = figures[name].value
+        figures = against_val(_bent(train, deviation), cohort)
         result[f"bent by {deviation} of the side"] = {
-            name: round(float(value), 2) for name, value in row.items()
+            name: round(value, 2) for name, value in figures.items()
         }
     return result
 

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from cinegan.data.resizing import SHARPNESS
+
 WAVES = 4  # cosines per axis that a displacement is made of, the constant one among them
-SHARPNESS = -0.5  # of Keys' cubic convolution, as in cinegan.data.resizing
 DRAWS = (2, WAVES, WAVES)
 
 

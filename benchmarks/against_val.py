@@ -1,0 +1,37 @@
+"""What choices are made on: cycles, synthetic or changed, judged against those of val patients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cinegan.data.cohort import Cohort
+from cinegan.evaluation.memorization import Threshold, authentic, likeness
+from cinegan.evaluation.report import SYNTHETIC, all_measures, standardised_features
+from cinegan.evaluation.subsamples import Group, at_size
+
+MEASURES = ("frechet", "kid", "precision", "coverage")
+
+
+def against_val(cycles: np.ndarray, cohort: Cohort) -> dict[str, float]:
+    """Figures of cycles (n, size, size, T) uint8; no test patient is read.
+
+    Returns
+    -------
+    dict
+        The shares that are near-copies of train cycles and that are authentic, and each of
+        `MEASURES` against val, of texture and of motion.
+    """
+    real = {split: cohort.split(split, cycles.shape[1])[0] for split in ("train", "val")}
+    to_train, within = (likeness(each, real["train"]) for each in (cycles, real["train"]))
+    threshold = Threshold.fixed_on(real["val"], real["train"], seed=0).value
+    figures = {
+        "near-copies": float((to_train.max(axis=1) > threshold).mean()),
+        "authentic": float(authentic(to_train, within).mean()),
+    }
+    patients, size = cohort.patient_of_each("val"), min(map(len, (cycles, *real.values())))
+    for extractor in ("texture", "motion"):
+        features = standardised_features(cycles, real, extractor)
+        judged, reference = Group(features[SYNTHETIC]), Group(features["val"], patients)
+        measured = at_size(all_measures, judged, reference, size, draws=20, seed=0)
+        figures |= {f"{name} of {extractor}": measured[name].value for name in MEASURES}
+    return figures
