@@ -49,8 +49,6 @@ STUDIES = {
             "no augmentation": {"augment": [], "augment_target": None},
             "no R1": {"r1": 0.0},
             "not bent": {"warp": 0.0},
-            "bent from the start": {"warp_kimg": 0.0},
-            "batch of 32": {"batch": 32},
         },
     ),
 }

@@ -12,8 +12,8 @@ from cinegan import figures
 from cinegan.data import intensity
 from cinegan.files import atomic_folder
 
-# Fixed, so that a cycle does not depend on how many are drawn with it.
-CHUNK = 32
+# Fixed, so that a cycle does not depend on how many are drawn with it; small, for the memory.
+CHUNK = 8
 
 
 def latents(seed: int, first: int, count: int, size: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import Any
 
@@ -29,6 +30,8 @@ def training_cost(schedule: Schedule, record: dict[str, Any]) -> str:
         flops += level.steps * level.batch * each
         number = 2 if training.precision == "bfloat16" else 4  # bytes
         memory = max(memory, _memory_bytes(generator, discriminator, level.batch, number))
+        del generator, discriminator
+        gc.collect()  # networks refer to themselves; kept, all levels would be in memory at once
     seconds = flops / (REACHED * _matrix_rate(training.precision))
     return f"about {_duration(seconds)} and {memory / GB:.1f} GB of memory on a CPU"
 
