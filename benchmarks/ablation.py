@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,7 +123,8 @@ def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
     )
     cohort = Cohort(PARAMS.parent / model.folder)
     real, patients = cohort.split("train", model.size)
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+    # What a training says is no part of the result.
+    with tempfile.TemporaryDirectory() as folder, chdir(folder), redirect_stdout(sys.stderr):
         train(
             lambda size: real,
             patients,
