@@ -48,7 +48,7 @@ STUDIES = {
             "motion not shown": {"motion": 0.0},
             "no augmentation": {"augment": [], "augment_target": None},
             "no R1": {"r1": 0.0},
-            "not bent": {"warp": 0.0},
+            "bent wholly from the start": {"warp_kimg": 0.0},
         },
     ),
 }

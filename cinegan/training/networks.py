@@ -14,9 +14,10 @@ from cinegan.errors import CineganError
 from cinegan.files import read_json, write_json
 from cinegan.models import DISCRIMINATOR_WEIGHTS, RECORD, WEIGHTS
 from cinegan.params import NetworkOptions
-from cinegan.sampling import CHUNK, latents
+from cinegan.sampling import latents
 
-SETTLING_BATCHES = 8
+# A batch is as large as in training: the variance within a small one is too low.
+SETTLING_BATCHES, SETTLING_BATCH = 8, 32
 SETTLING_LATENTS = 2**32  # far from those of samples
 
 
@@ -63,8 +64,9 @@ def settle_statistics(generator: Any, seed: int) -> None:
     for done in range(SETTLING_BATCHES):
         for layer in normalisations:
             layer.momentum = done / (done + 1)
-        first = SETTLING_LATENTS + done * CHUNK
-        generator(latents(seed, first, CHUNK, generator.input_shape[-1]), training=True)
+        first = SETTLING_LATENTS + done * SETTLING_BATCH
+        drawn = latents(seed, first, SETTLING_BATCH, generator.input_shape[-1])
+        generator(drawn, training=True)
     for layer, momentum in zip(normalisations, momenta, strict=True):
         layer.momentum = momentum
     for layer, rate in zip(dropouts, rates, strict=True):

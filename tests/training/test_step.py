@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from recipes import training_with
 
 from cinegan.models import dcgan
+from cinegan.params import load_params
 from cinegan.training import loop
 from cinegan.training.draws import Draws
 from cinegan.training.losses import slope_from_one, squared_norm
@@ -337,6 +340,53 @@ def test_a_restored_state_goes_on_to_the_same_bits(make, changes):
     for _ in range(3):
         second()
     assert second.done == 5
+    for name, value in whole.state().items():
+        assert value.tobytes() == second.state()[name].tobytes(), name
+
+
+@pytest.fixture
+def make_ours(cycles_at):
+    """Make a step of a tiny pair of our own, with all that its block in params.yaml turns on."""
+    params = load_params(Path(__file__).parents[2] / "params.yaml")
+    block = params.model_named("cinegan64")
+    narrow = {"latent": 8, "generator": [16, 8, 8], "discriminator": [8, 8]}
+    training = {"batch": 4, "r1_every": 2, "augment_strength": 0.5, "warp_kimg": 0.01}
+    block = block.model_copy(
+        update={
+            "size": 16,
+            "network": block.network.model_copy(update=narrow),
+            "training": block.training.model_copy(update=training),
+        }
+    )
+    record = block.model_dump(exclude={"budgets"}) | {"phases": 6, "seed": 3, "threads": 2}
+    return lambda: loop.prepare(STEPS, block, record, cycles_at)
+
+
+def test_our_own_pair_as_it_is_trained_goes_on_to_the_same_bits(make_ours):
+    whole, first, second = make_ours(), make_ours(), make_ours()
+    for _ in range(6):
+        metrics, _ = whole()
+        assert np.isfinite(metrics).all()
+    for _ in range(3):
+        first()
+    second.restore(first.state())
+    for _ in range(3):
+        second()
+    assert metrics[METRICS.index("augment_strength")] != 0.5  # steered
+    for name, value in whole.state().items():
+        assert value.tobytes() == second.state()[name].tobytes(), name
+
+
+def test_a_growing_pair_in_bfloat16_goes_on_to_the_same_bits(make_growing):
+    options = {"size": 16, "fading": True, "precision": "bfloat16"}
+    whole, first, second = (make_growing(**options) for _ in range(3))
+    for _ in range(4):
+        whole()
+    for _ in range(2):
+        first()
+    second.restore(first.state())
+    for _ in range(2):
+        second()
     for name, value in whole.state().items():
         assert value.tobytes() == second.state()[name].tobytes(), name
 
