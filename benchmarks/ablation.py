@@ -46,6 +46,7 @@ STUDIES = {
             "as it is": {},
             "all harmonics alike": {"smoothness": 0.0},
             "motion not shown": {"motion": 0.0},
+            "motion amplified by 4": {"motion": 4.0},
             "no augmentation": {"augment": [], "augment_target": None},
             "no R1": {"r1": 0.0},
             "bent wholly from the start": {"warp_kimg": 0.0},
