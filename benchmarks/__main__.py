@@ -10,8 +10,8 @@ from typing import Any
 from cinegan.errors import run_command
 
 BENCHMARKS = (
-    "ablation", "bending", "checkpoints", "conversion", "heart", "kills", "phantom", "resolutions",
-    "training",
+    "ablation", "bending", "checkpoints", "conversion", "copies", "frechet", "heart", "kills",
+    "phantom", "resolutions", "sensitivity", "training",
 )  # fmt: skip
 IN_PARTS = ("ablation", "checkpoints", "kills", "resolutions", "training")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from cinegan.data.cohort import Cohort
+from cinegan.evaluation.extractors import MOTION, TEXTURE, all_measures
 from cinegan.evaluation.memorization import Threshold, authentic, likeness
-from cinegan.evaluation.report import SYNTHETIC, all_measures, standardised_features
+from cinegan.evaluation.report import SYNTHETIC, features_of
 from cinegan.evaluation.subsamples import Group, at_size
 
 MEASURES = ("frechet", "kid", "precision", "coverage")
@@ -29,9 +30,9 @@ def against_val(cycles: np.ndarray, cohort: Cohort) -> dict[str, float]:
         "authentic": float(authentic(to_train, within).mean()),
     }
     patients, size = cohort.patient_of_each("val"), min(map(len, (cycles, *real.values())))
-    for extractor in ("texture", "motion"):
-        features = standardised_features(cycles, real, extractor)
+    for extractor in (TEXTURE, MOTION):
+        features = features_of(cycles, real, extractor)
         judged, reference = Group(features[SYNTHETIC]), Group(features["val"], patients)
         measured = at_size(all_measures, judged, reference, size, draws=20, seed=0)
-        figures |= {f"{name} of {extractor}": measured[name].value for name in MEASURES}
+        figures |= {f"{name} of {extractor.name}": measured[name].value for name in MEASURES}
     return figures

@@ -14,8 +14,9 @@ from cinegan.files import atomic_file, read_json, write_json
 
 matplotlib.use("Agg")
 
-LISTED = ("kid", "precision", "recall", "density", "coverage")
-ENDS = ("train", "test", "floor", "ratio")
+# The kernel distance leads: few samples do not bias it.
+LISTED = ("frechet", "precision", "recall", "density", "coverage")
+ENDS = ("train", "test", "floor")
 
 
 def compare(
@@ -46,7 +47,7 @@ def compare(
             f"{models}: no {', '.join(missing)}; `dvc repro evaluate@{missing[0]}` evaluates it"
         )
     reports = {name: read_json(models / f"{name}.json") for name in names}
-    distance = f"frechet_{extractor}"
+    distance = f"kid_{extractor}"
     columns = [
         *("input", "size", f"n_compared_{extractor}"),
         *(f"{distance}_{end}" for end in ENDS),
@@ -76,7 +77,7 @@ def draw_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> N
         One row per model with `model`, `input`, `size` and `<distance>_train`, `_test`, `_floor`,
         each with its interval, `_low` and `_high`; None where there is no value.
     distance : str
-        For example "frechet_texture".
+        For example "kid_texture".
     """
     from matplotlib import pyplot, ticker
 
@@ -87,7 +88,7 @@ def draw_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> N
     }
     figure, axes = pyplot.subplots(figsize=(7, 1.2 + 0.9 * len(table)), layout="constrained")
     for k, (name, (label, colour)) in enumerate(sets.items()):
-        rows = [row for row in table if row.get(f"{distance}_{name}")]
+        rows = [row for row in table if row.get(f"{distance}_{name}") is not None]
         values = np.array([row[f"{distance}_{name}"] for row in rows])
         low, high = (_ends(rows, f"{distance}_{name}", end) for end in ("low", "high"))
         places = np.array([table.index(row) for row in rows]) + 0.27 * (k - 1)
@@ -103,8 +104,9 @@ def draw_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> N
         for place, value, end in zip(places, values, high, strict=True):
             told = f"  {value:,.0f}" if value >= 100 else f"  {value:.3g}"
             axes.annotate(told, (end, place), va="center", fontsize=8)
-    # From the floor to an untrained model distances span orders of magnitude.
-    axes.set_xscale("log")
+    # From the floor to an untrained model distances span orders of magnitude; an unbiased one may
+    # be negative.
+    axes.set_xscale("symlog", linthresh=1)
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:,g}"))
     axes.grid(axis="x", color="#e5e5e5")
     axes.set_axisbelow(True)

@@ -290,7 +290,30 @@ class Sample(Strict):
 class Evaluate(Strict):
     """Judging synthetic cycles."""
 
-    extractors: Annotated[list[Literal["texture", "motion"]], Field(min_length=1)]
+    extractors: Annotated[
+        list[Literal["texture", "motion", "patches", "cardiac"]], Field(min_length=1)
+    ]
+    extrapolate: bool
+    encoder_steps: Annotated[int, Field(ge=1, le=1_000_000)]
+    inception: Literal["auto", "required", "skip"]
+    inception_weights: Path | None
+
+    @field_validator("extractors")
+    @classmethod
+    def _each_once(cls, extractors: list[str]) -> list[str]:
+        if len(set(extractors)) < len(extractors):
+            raise ValueError("an extractor is named twice")
+        return extractors
+
+    @property
+    def names(self) -> list[str]:
+        """All extractors, Inception-v3 included where it is wanted."""
+        return [*self.extractors, *(["inception"] if self.inception != "skip" else [])]
+
+    @property
+    def required(self) -> list[str]:
+        """Extractors whose lack is an error, not a null."""
+        return ["cardiac", *(["inception"] if self.inception == "required" else [])]
 
 
 class Params(Strict):

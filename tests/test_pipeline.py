@@ -22,14 +22,17 @@ from imports import ROOT, closure, imported_by, packages_imported_by
 
 from cinegan.params import Params, load_params
 
-STAGES = ["download", "convert", "crop", "train", "sample", "evaluate", "compare"]
-PER_MODEL = {"train", "sample", "evaluate"}
+STAGES = ["download", "convert", "crop", "train", "sample", "encode", "evaluate", "compare"]
+# Stages that there are several of, and one of each.
+EACH = {"train": "dcgan64", "sample": "dcgan64", "evaluate": "dcgan64", "encode": "ventricles"}
 SMOKE = {
     ("budget",): "smoke",
     ("data", "phantom", "patients_per_group"): 1,
     ("data", "phantom", "slices"): 9,
     ("data", "phantom", "size"): 128,
     ("sample", "cycles"): 40,
+    ("evaluate", "encoder_steps"): 10,
+    ("evaluate", "inception"): "skip",
 }
 
 
@@ -63,7 +66,7 @@ def test_declared_code_is_what_the_stage_imports(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_runs_its_own_script(stage):
     assert body_of(stage)["cmd"].startswith(f"stages/python stages/{stage}.py")
-    assert ("foreach" in declared()[stage]) == (stage in PER_MODEL)
+    assert ("foreach" in declared()[stage]) == (stage in EACH)
 
 
 # Who may import what: the package that only these files of the library speak to.
@@ -192,9 +195,11 @@ def test_every_output_is_there_and_says_what_it_should(project):
     assert samples.std() > 0
     assert len(iio.imread(project / "data/samples/dcgan64/preview.gif")) == 20
     report = json.loads((project / "metrics/models/dcgan64.json").read_text())
-    assert report["frechet_texture_train"] > report["frechet_texture_floor"] > 0
+    for name in ("kid_texture", "kid_motion", "kid_cardiac", "swd_patches"):
+        assert report[f"{name}_train"] > report[f"{name}_floor"]
+    assert "data:image/png" in (project / "metrics/plots/dcgan64/report.html").read_text()
     compare = json.loads((project / "metrics/compare.json").read_text())
-    assert compare["dcgan64"]["frechet_texture_test"] == report["frechet_texture_test"]
+    assert compare["dcgan64"]["kid_texture_test"] == report["kid_texture_test"]
     curves = pd.read_csv(project / "metrics/plots/dcgan64/training.csv")
     assert curves["kimg"].iloc[-1] == pytest.approx(0.128)
 
@@ -246,7 +251,7 @@ def test_a_changed_model_reruns_its_own_stages_and_the_comparison_also_in_a_copy
     ]
     (trained,) = [r for r in made if r.data.tags["dvc_stage"] == "train@dcgan64"]
     assert trained.data.params["training.learning_rate"] == "0.0002"
-    assert "frechet_texture_test" in trained.data.metrics
+    assert "kid_texture_test" in trained.data.metrics
 
 
 def test_another_budget_of_a_model_reruns_nothing(project):
@@ -271,7 +276,7 @@ def test_a_training_is_one_run_that_later_stages_add_to(project):
     assert first.data.tags["git_commit"] == run(project, "git", "rev-parse", "HEAD~").strip()
     weights = (project / "models/dcgan64/generator.weights.h5").read_bytes()
     assert first.data.tags["weights_sha256"] == hashlib.sha256(weights).hexdigest()
-    assert "frechet_texture_test" in first.data.metrics
+    assert "kid_texture_test" in first.data.metrics
     curve = client.get_metric_history(first.info.run_id, "loss_generator")
     assert [point.step for point in curve] == [32, 64, 96, 128]
     kept = {item.path for item in client.list_artifacts(first.info.run_id)}
@@ -325,7 +330,7 @@ def keys_read(stage, monkeypatch, changes=None):
         if changes:
             params = params.model_copy(update={"data": params.data.model_copy(update=changes)})
         monkeypatch.setattr(module, "load_params", lambda: Recorder(params, "", seen))
-    module.main(["dcgan64"] if stage in PER_MODEL else [])
+    module.main([EACH[stage]] if stage in EACH else [])
     return seen
 
 

@@ -200,6 +200,13 @@ class Cohort:
         stacks = [self.grey(patient, size) for patient in dict.fromkeys(patients)]
         return np.concatenate(stacks), patients
 
+    def levels(self, name: str) -> np.ndarray:
+        """Each cycle's place in its stack, (n,) float64: 0 at the base, 1 at the apex."""
+        chosen = self.index[self.index["split"] == name]
+        place = chosen.groupby("patient", sort=False).cumcount()
+        last = chosen.groupby("patient", sort=False)["row"].transform("size") - 1
+        return np.asarray(place / last.clip(lower=1), dtype=np.float64)
+
     def patient_of_each(self, name: str) -> np.ndarray:
         """The patient of each cycle of a split, (n,) str.
 

@@ -43,15 +43,15 @@ def likeness(cycles: Bytes, others: Bytes) -> Floats:
     phases = cycles.shape[-1]
     rolls = np.exp(2j * np.pi * np.outer(np.arange(HARMONICS + 1), np.arange(phases)) / phases)
     rolls = rolls.astype(np.complex64)  # (harmonics, T)
-    still = _spectra(_on_grid(cycles, 1.0), 0, 0)  # (n, pixels, harmonics)
+    still = _spectra(_on_grid(cycles, 1.0), 0, 0).conj()  # (harmonics, n, pixels)
     best = np.full((len(cycles), len(others)), -1.0, dtype=np.float32)
     for scale in SCALES:
         grid = _on_grid(others, scale)
         for down in SHIFTS:
             for across in SHIFTS:
-                moved = _spectra(grid, down, across)
-                products = np.einsum("npk,mpk->nmk", still.conj(), moved, optimize=True)
-                best = np.maximum(best, (products @ rolls).real.max(axis=-1))
+                products = still @ _spectra(grid, down, across).mT  # (harmonics, n, m)
+                rolled = np.moveaxis(products, 0, -1) @ rolls  # (n, m, T)
+                best = np.maximum(best, rolled.real.max(axis=-1))
     return best.astype(np.float64)
 
 
@@ -158,12 +158,13 @@ def _on_grid(cycles: Bytes, scale: float) -> NDArray[np.float32]:
 
 
 def _spectra(grid: NDArray[np.float32], down: int, across: int) -> NDArray[np.complex64]:
-    """The window's first temporal harmonics, such that inner products are correlations."""
+    """The window's first temporal harmonics, (harmonics, n, pixels): products are correlations."""
     edge = GRID - MARGIN
     window = grid[:, MARGIN + down : edge + down, MARGIN + across : edge + across]
     centred = window - window.mean(axis=(1, 2, 3), keepdims=True)
     spectrum = np.fft.rfft(centred, axis=-1)[..., : HARMONICS + 1]
     spectrum[..., 1:] *= np.sqrt(2)  # each stands for two frequencies
     vectors = spectrum.reshape(len(grid), -1, spectrum.shape[-1])  # (n, pixels, harmonics)
-    norms = np.linalg.norm(vectors.reshape(len(grid), -1), axis=1)[:, None, None]
-    return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.complex64)
+    norms = np.linalg.norm(vectors, axis=(1, 2), keepdims=True)
+    scaled = (vectors / np.where(norms > 0, norms, 1.0)).astype(np.complex64)
+    return np.ascontiguousarray(np.moveaxis(scaled, -1, 0))

@@ -8,35 +8,34 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import wasserstein_distance
 
 from cinegan.errors import CineganError
-from cinegan.evaluation.extractors import extractor_named
+from cinegan.evaluation.extractors import Extractor
 from cinegan.evaluation.features import Standardiser, check_cycles, pool_areas
-from cinegan.evaluation.frechet import frechet
-from cinegan.evaluation.kernel import kernel
-from cinegan.evaluation.manifold import NEAREST, manifold
+from cinegan.evaluation.frechet import frechet_infinite
+from cinegan.evaluation.manifold import NEAREST
 from cinegan.evaluation.memorization import Threshold, authentic, likeness
-from cinegan.evaluation.motion import QUANTITIES
-from cinegan.evaluation.subsamples import Group, at_size
+from cinegan.evaluation.similarity import similarity_table
+from cinegan.evaluation.subsamples import Estimate, Group, Measure, at_size
 from cinegan.files import rounded
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
 SYNTHETIC = "synthetic"
-MEASURES = ("frechet", "kid", "precision", "recall", "density", "coverage")
+PAIRED = 24  # cycles of a set that are compared with one another, at most
 # Each figure by the end of its name: which two sets it compares, the one judged first.
 PAIRS = {"train": (SYNTHETIC, "train"), "test": (SYNTHETIC, "test"), "floor": ("train", "test")}
 
 
-def standardised_features(
-    samples: Bytes, real: Mapping[str, Bytes], extractor: str
-) -> dict[str, Floats]:
-    """Features of the synthetic set and each split, in standard deviations of the train split.
+def features_of(
+    samples: Bytes, real: Mapping[str, Bytes], extractor: Extractor
+) -> dict[str, NDArray[Any]]:
+    """Features of the synthetic set and each split.
 
-    Without real cycles of train patients there is no scale to measure in: every feature is then
-    nan.
+    Where the extractor asks for it, they are in standard deviations of the train split. Without
+    real cycles of train patients there is then no scale to measure in, and features have no
+    columns.
 
     Parameters
     ----------
@@ -44,12 +43,10 @@ def standardised_features(
         Synthetic cycles.
     real : mapping of split to ndarray of uint8, shape (n, H, W, T)
         Real cycles; those of "train" set the scale.
-    extractor : str
-        Key of `EXTRACTORS`.
 
     Returns
     -------
-    dict of set to ndarray of float64, shape (n, d)
+    dict of set to ndarray, shape (n * extractor.rows, ...)
         First `SYNTHETIC`, then the splits in their order.
 
     Raises
@@ -57,26 +54,28 @@ def standardised_features(
     CineganError
         If an array holds no cycles, or they differ in size.
     """
-    chosen = extractor_named(extractor)
     sets = {SYNTHETIC: samples, **real}
-    _check_alike(sets)
+    check_alike(sets)
+    if not extractor.standardised:
+        return {name: extractor.extract(cycles) for name, cycles in sets.items()}
     if not len(sets.get("train", ())):
-        return {name: np.full((len(sets[name]), len(chosen.names)), np.nan) for name in sets}
-    features = {name: chosen.extract(cycles) for name, cycles in sets.items()}
+        return {name: np.empty((len(each) * extractor.rows, 0)) for name, each in sets.items()}
+    features = {name: extractor.extract(cycles) for name, cycles in sets.items()}
     standardiser = Standardiser.fit(features["train"])
     return {name: standardiser.apply(values) for name, values in features.items()}
 
 
 def figures_of_merit(
-    features: Mapping[str, Floats],
+    features: Mapping[str, NDArray[Any]],
     patients: Mapping[str, NDArray[Any]],
+    extractor: Extractor,
     *,
     seed: int,
-    extractor: str,
+    extrapolate: bool = False,
     draws: int = 20,
     min_samples: int = 8,
 ) -> dict[str, Any]:
-    """How far sets of standardised features are from one another, and how much of one they cover.
+    """How far sets of features are from one another, and how much of one they cover.
 
     All figures are taken at one sample size, that of the smallest set, because they depend on it.
     Beside each stands its floor: what real cycles of train patients score against those of test
@@ -85,89 +84,133 @@ def figures_of_merit(
 
     Parameters
     ----------
-    features : mapping of set to ndarray of float64, shape (n, d)
-        As `standardised_features` gives them.
+    features : mapping of set to ndarray, shape (n * extractor.rows, ...)
+        As `features_of` gives them.
     patients : mapping of split to array, shape (n,)
         The patient each real cycle belongs to.
+    extractor : Extractor
+        Which the features are of.
     seed : int
         Of the subsamples.
-    extractor : str
-        Which the features are of; it becomes part of the metrics' names.
+    extrapolate : bool
+        Whether Fréchet distances are also extrapolated to infinitely many samples.
     draws : int
         Subsamples that a figure is averaged over.
     min_samples : int
-        A set of fewer cycles is not compared; at least one more than `manifold.NEAREST`.
+        A set of fewer samples is not compared; at least one more than `manifold.NEAREST`.
 
     Returns
     -------
     dict
-        Flat; F standing for each of `MEASURES` (and for motion of `w1_<quantity>`) with the name
-        of the extractor after it, as in `kid_texture_test`:
+        Flat; F standing for each of the extractor's measures with its name after it, as in
+        `kid_texture_test`:
 
         - `F_train`, `F_test`: the synthetic set against real cycles of train, of test patients;
         - `F_floor`: train in the place of the synthetic set, against test patients;
         - `F_train_low`, `F_train_high` and so on: the interval of `subsamples.at_size`, None
           where there are too few patients or cycles;
+        - `kid_<extractor>_train_se` and so on: the standard error of the kernel distance;
         - `frechet_<extractor>_ratio`: distance to test over floor; 1 is as near to unseen patients
           as real cycles of other patients are;
-        - `n_compared_<extractor>`: cycles drawn from each set, None if no two can be compared.
+        - `frechet_inf_<extractor>_train` and so on: `frechet.frechet_infinite`, of all samples;
+        - `n_compared_<extractor>`: samples drawn from each set, None if no two can be compared.
 
-        Where no more cycles are compared than there are features, covariances are singular, and
-        Fréchet distances mean something beside their floor only.
-
-        A figure that cannot be computed is None, and `<key>_reason` tells why.
+        A figure that cannot be computed is None, and `<key>_reason` tells why. So is a Fréchet
+        distance of no more samples than features, whose covariances are singular.
     """
-    _check_patients(features, patients)
+    owners = {split: np.repeat(_of(patients, split), extractor.rows) for split in patients}
+    _check_patients(features, owners)
     sets = (SYNTHETIC, "train", "test")
     sizes = {key: len(features.get(key, ())) for key in sets}
-    lacking = {key: _lack(key, sizes, max(min_samples, NEAREST + 1)) for key in sets}
+    lacking = {
+        key: _lack(key, sizes, max(min_samples, NEAREST + 1), extractor.standardised)
+        for key in sets
+    }
     usable = [sizes[key] for key in sets if not lacking[key]]
     compared = min(usable) if len(usable) > 1 else None
-    names = (*MEASURES, *(f"w1_{each}" for each in QUANTITIES if extractor == "motion"))
-
-    def measure(judged: Floats, reference: Floats) -> dict[str, float]:
-        apart = quantity_distances(judged, reference) if extractor == "motion" else {}
-        return {**all_measures(judged, reference), **apart}
-
-    report: dict[str, Any] = {f"n_compared_{extractor}": compared}
+    report: dict[str, Any] = {f"n_compared_{extractor.name}": compared}
     for ending, pair in PAIRS.items():
-        keys = {name: f"{name}_{extractor}_{ending}" for name in names}
+        keys = {name: f"{name}_{extractor.name}_{ending}" for name in extractor.measures}
         reason = "; ".join(lacking[one] for one in pair if lacking[one])
         if reason or compared is None:
             report |= _unknown(keys.values(), reason)
             continue
         judged, reference = (
-            Group(features[each], None if each == SYNTHETIC else np.array(_of(patients, each)))
-            for each in pair
+            Group(features[each], None if each == SYNTHETIC else owners[each]) for each in pair
         )
         estimates = at_size(
-            measure, judged, reference, compared, draws=draws, seed=seed, least=NEAREST + 1
+            extractor.measure,
+            judged,
+            reference,
+            compared,
+            draws=draws,
+            seed=seed,
+            least=NEAREST + 1,
         )
         for name, key in keys.items():
-            value, low, high = map(_figure, estimates[name])
-            report |= {key: value, f"{key}_low": low, f"{key}_high": high}
-    return report | _ratio(report, f"frechet_{extractor}")
+            report |= _told(key, estimates[name])
+        if "kid" in keys:
+            report[f"{keys['kid']}_se"] = _figure(estimates["kid"].error)
+        if "frechet" in keys and report[keys["frechet"]] is None:
+            report[f"{keys['frechet']}_reason"] = _singular(compared, judged.values.shape[1])
+        if extrapolate and "frechet" in keys:
+            key = f"frechet_inf_{extractor.name}_{ending}"
+            least = min(len(judged), len(reference))
+            value = frechet_infinite(judged.values, reference.values, seed=seed)
+            report[key] = _figure(value)
+            if report[key] is None:
+                report[f"{key}_reason"] = _singular(least // 2, judged.values.shape[1])
+    return report | (_ratio(report, extractor.name) if "frechet" in extractor.measures else {})
 
 
-def all_measures(judged: Floats, reference: Floats) -> dict[str, float]:
-    """`MEASURES` of features (n, d) against those of a reference, (m, d)."""
-    return {
-        **frechet(judged, reference),
-        **kernel(judged, reference),
-        **manifold(judged, reference),
-    }
+def not_measured(name: str, measures: Collection[str], reason: str) -> dict[str, Any]:
+    """The keys of `figures_of_merit`, None, for an extractor that cannot be had."""
+    keys = [f"{measure}_{name}_{ending}" for measure in measures for ending in PAIRS]
+    return _unknown([f"n_compared_{name}", *keys], reason)
 
 
-def quantity_distances(judged: Floats, reference: Floats) -> dict[str, float]:
-    """1-Wasserstein distance between the distributions of each of motion's `QUANTITIES`.
+def variety(
+    samples: Bytes, real: Mapping[str, Bytes], patients: Mapping[str, NDArray[Any]], seed: int
+) -> dict[str, Any]:
+    """How alike the cycles of each set are to one another: near 1 in a collapse.
 
-    Their columns are the last ones of `motion.motion`; in standard deviations of train.
+    Parameters
+    ----------
+    samples : ndarray of uint8, shape (n, H, W, T)
+    real : mapping of split to ndarray of uint8, shape (n, H, W, T)
+    patients : mapping of split to array, shape (n,)
+    seed : int
+        Of the choice of cycles, at most `PAIRED` of a set, and of the intervals.
+
+    Returns
+    -------
+    dict
+        `msssim_synthetic`, `msssim_train`, `msssim_test`: mean structural similarity of pairs, with
+        `_low` and `_high`; and `n_paired`, the cycles of each set that were paired, all with all.
+        Samples should be as alike as the real sets' are. None where that cannot be told, with
+        `<key>_reason`.
     """
-    columns = range(-len(QUANTITIES), 0)
-    return {
-        f"w1_{name}": float(wasserstein_distance(judged[:, k], reference[:, k]))
-        for name, k in zip(QUANTITIES, columns, strict=True)
-    }
+    sets = {SYNTHETIC: samples, "train": real["train"], "test": real["test"]}
+    check_alike(sets)
+    count = min(PAIRED, *(len(cycles) for cycles in sets.values() if len(cycles) > 1))
+    report: dict[str, Any] = {"n_paired": count}
+    for name, cycles in sets.items():
+        key = f"msssim_{name}"
+        if len(cycles) < 2:
+            report |= _unknown([key], f"{len(cycles)} {name} cycles; 2 are needed")
+            continue
+        chosen = np.sort(np.random.default_rng(seed).choice(len(cycles), count, replace=False))
+        try:
+            table = similarity_table(cycles[chosen])
+        except CineganError as error:
+            report |= _unknown([key], str(error))
+            continue
+        owners = None if name == SYNTHETIC else np.array(_of(patients, name))[chosen]
+        group = Group(np.arange(count), owners)
+
+        found = at_size(_mean_of_pairs(table), group, group, count, draws=20, seed=seed)["msssim"]
+        report |= _told(key, found)
+    return report
 
 
 def counts(samples: Bytes, patients: Mapping[str, NDArray[Any]]) -> dict[str, int]:
@@ -206,7 +249,7 @@ def copying(samples: Bytes, real: Mapping[str, Bytes], seed: int) -> dict[str, A
         None where there are too few cycles, with `<key>_reason`.
     """
     sets = {SYNTHETIC: samples, **real}
-    _check_alike(sets)
+    check_alike(sets)
     none = samples[:0]
     train, val, test = (real.get(split, none) for split in ("train", "val", "test"))
     keys = ("copied", "authentic", "likeness_train", "likeness_test")
@@ -238,6 +281,14 @@ def copying(samples: Bytes, real: Mapping[str, Bytes], seed: int) -> dict[str, A
     return report
 
 
+def _mean_of_pairs(table: Floats) -> Measure:
+    def measure(some: NDArray[Any], _: NDArray[Any]) -> dict[str, float]:
+        among = table[np.ix_(some, some)]
+        return {"msssim": float(among[np.triu_indices(len(some), 1)].mean())}
+
+    return measure
+
+
 def _unknown(keys: Collection[str], reason: str) -> dict[str, Any]:
     return dict.fromkeys(keys) | {f"{key}_reason": reason for key in keys}
 
@@ -246,27 +297,26 @@ def _mean_nearest(table: Floats) -> float | None:
     return rounded(float(table.max(axis=1).mean()))
 
 
-def descriptor_table(features: Mapping[str, Floats], extractor: str) -> pd.DataFrame:
+def descriptor_table(features: Mapping[str, Floats], extractor: Extractor) -> pd.DataFrame:
     """Where each set lies, descriptor by descriptor: the rows of a plot.
 
     Parameters
     ----------
     features : mapping of set to ndarray of float64, shape (n, d)
-        As `standardised_features` gives them; sets that are empty or nan are left out.
+        As `features_of` gives them; sets that are empty are left out.
 
     Returns
     -------
     DataFrame
         Columns `descriptor`, `set`, `mean` and `sd`, in standard deviations of the train split.
     """
-    names = extractor_named(extractor).names
     rows = [
         (descriptor, name, column.mean(), column.std())
         for name, values in features.items()
-        if len(values)
-        for descriptor, column in zip(names, values.T, strict=True)
+        if values.size and extractor.columns
+        for descriptor, column in zip(extractor.columns, values.T, strict=True)
     ]
-    return pd.DataFrame(rows, columns=["descriptor", "set", "mean", "sd"]).dropna()
+    return pd.DataFrame(rows, columns=["descriptor", "set", "mean", "sd"])
 
 
 def pool_table(samples: Bytes, real: Mapping[str, Bytes]) -> pd.DataFrame:
@@ -279,7 +329,7 @@ def pool_table(samples: Bytes, real: Mapping[str, Bytes]) -> pd.DataFrame:
         divided by its own mean. Cycles without a bright pool and empty sets are left out.
     """
     sets = {SYNTHETIC: samples, **real}
-    _check_alike(sets)
+    check_alike(sets)
     rows = []
     for name, cycles in sets.items():
         areas = [area for cycle in cycles if (area := pool_areas(cycle)).any()]
@@ -290,7 +340,7 @@ def pool_table(samples: Bytes, real: Mapping[str, Bytes]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["set", "phase", "mean", "sd"])
 
 
-def _check_alike(sets: Mapping[str, Bytes]) -> None:
+def check_alike(sets: Mapping[str, Bytes]) -> None:
     """Refuse sets that are no cycles, or not all of one size and number of phases."""
     shapes = {}
     for name, cycles in sets.items():
@@ -319,13 +369,28 @@ def _of(patients: Mapping[str, NDArray[Any]], split: str) -> list[str]:
     return [str(patient) for patient in patients.get(split, ())]
 
 
-def _lack(name: str, sizes: Mapping[str, int], least: int) -> str:
+def _lack(name: str, sizes: Mapping[str, int], least: int, standardised: bool) -> str:
     """Why a set cannot be compared; empty if it can."""
-    if not sizes["train"]:
+    if standardised and not sizes["train"]:
         return "no train cycles to standardise on"
     if sizes[name] < least:
         return f"too few {name} cycles: {sizes[name]}, at least {least} are needed"
     return ""
+
+
+def _singular(samples: int, width: int) -> str:
+    return (
+        f"{samples} samples give no covariance of {width} features; at least {width + 1} are needed"
+    )
+
+
+def _told(key: str, found: Estimate) -> dict[str, float | None]:
+    """A figure and its interval under their keys."""
+    return {
+        key: _figure(found.value),
+        f"{key}_low": _figure(found.low),
+        f"{key}_high": _figure(found.high),
+    }
 
 
 def _figure(distance: float) -> float | None:
@@ -333,7 +398,8 @@ def _figure(distance: float) -> float | None:
     return rounded(round(distance, 9))
 
 
-def _ratio(report: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _ratio(report: Mapping[str, Any], extractor: str) -> dict[str, Any]:
+    name = f"frechet_{extractor}"
     test, floor = report[f"{name}_test"], report[f"{name}_floor"]
     if test is None or not floor:
         reason = f"{name}_test or {name}_floor is missing or zero"

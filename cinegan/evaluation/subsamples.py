@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from cinegan.errors import CineganError
 
 Floats = NDArray[np.float64]
 # From what is judged and a reference, (n, d) and (m, d), to figures by their names.
-Measure = Callable[[Floats, Floats], Mapping[str, float]]
+Measure = Callable[[NDArray[Any], NDArray[Any]], Mapping[str, float]]
 
 LEVEL = 0.9  # share of the draws between an interval's ends
 
@@ -24,13 +24,13 @@ class Group:
 
     Attributes
     ----------
-    values : ndarray of float64, shape (n, d)
+    values : ndarray, shape (n, ...)
         Features, or whatever is measured.
     patients : ndarray, shape (n,), optional
         The patient of each; None for synthetic ones, which are nobody's.
     """
 
-    values: Floats
+    values: NDArray[Any]
     patients: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
@@ -41,11 +41,11 @@ class Group:
         """The patients, each once; every synthetic sample is its own."""
         return [] if self.patients is None else sorted(set(self.patients.tolist()))
 
-    def some(self, size: int, draw: np.random.Generator) -> Floats:
+    def some(self, size: int, draw: np.random.Generator) -> NDArray[Any]:
         """`size` samples, without replacement."""
         return np.asarray(draw.choice(self.values, size, replace=False))
 
-    def of_half(self, size: int, draw: np.random.Generator) -> Floats:
+    def of_half(self, size: int, draw: np.random.Generator) -> NDArray[Any]:
         """`size` samples of half of the patients, both drawn without replacement."""
         if self.patients is None:
             return self.some(size, draw)
@@ -65,12 +65,14 @@ class Group:
 class Estimate(NamedTuple):
     """A figure averaged over subsamples; `low` and `high` enclose `LEVEL` of what patients make.
 
-    They are nan where a set is of one patient, or half of one is too few samples to measure.
+    `error` is the standard deviation of what patients make. These three are nan where a set is of
+    one patient, or half of one is too few samples to measure.
     """
 
     value: float
     low: float
     high: float
+    error: float
 
 
 def at_size(
@@ -127,7 +129,7 @@ def at_size(
 
     half = min(size, judged.least_of_half(), reference.least_of_half())
     if half < least or any(len(group.owners) == 1 for group in (judged, reference)):
-        return {name: Estimate(value, np.nan, np.nan) for name, value in figures.items()}
+        return {name: Estimate(value, *[np.nan] * 3) for name, value in figures.items()}
     halves = [
         measure(judged.of_half(half, draw), reference.of_half(half, draw)) for _ in range(draws)
     ]
@@ -137,6 +139,6 @@ def at_size(
     }
 
 
-def _around(value: float, spread: list[float]) -> tuple[float, float]:
+def _around(value: float, spread: list[float]) -> tuple[float, float, float]:
     low, high = np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.mean(spread)
-    return float(value + low), float(value + high)
+    return float(value + low), float(value + high), float(np.std(spread, ddof=1))

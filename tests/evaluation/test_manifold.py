@@ -94,3 +94,14 @@ def test_alike_sets_are_dense_and_covered():
 def test_what_has_no_neighbours_is_refused(synthetic, real, message):
     with pytest.raises(CineganError, match=message):
         manifold(synthetic, real)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_identical_to_the_published_package(seed):
+    from prdc import compute_prdc
+
+    draw = np.random.default_rng(seed)
+    n, m, d = draw.integers(8, (120, 120, 64))
+    real, synthetic = draw.normal(size=(m, d)), draw.normal(0.3, draw.uniform(0.5, 2), (n, d))
+    expected = compute_prdc(real, synthetic, nearest_k=5)
+    assert manifold(synthetic, real) == pytest.approx(expected, abs=1e-12)

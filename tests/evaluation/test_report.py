@@ -2,43 +2,22 @@ import json
 
 import numpy as np
 import pytest
+from beating import PHASES, cohort
 from scipy.ndimage import gaussian_filter
 
 from cinegan.errors import CineganError
-from cinegan.evaluation.features import TEXTURE_NAMES
+from cinegan.evaluation.extractors import MEASURES, MOTION, TEXTURE, patches_of
 from cinegan.evaluation.memorization import disturbed
 from cinegan.evaluation.report import (
     copying,
     counts,
     descriptor_table,
+    features_of,
     figures_of_merit,
+    not_measured,
     pool_table,
-    standardised_features,
+    variety,
 )
-
-SIZE, PHASES = 24, 12
-
-
-def patient_cycles(patient, slices=8):
-    """Beating discs of one patient: alike in brightness and strength, varied along the heart."""
-    generator = np.random.default_rng(patient)
-    rows, columns = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
-    beat = np.cos(2 * np.pi * np.arange(PHASES) / PHASES)
-    strength, bright = generator.uniform([0.1, 120], [0.25, 180])
-    cycles = []
-    for radius in generator.uniform(4.5, 7, slices):
-        edge = radius * (1 + strength * beat)  # (T,)
-        disc = bright / (1 + np.exp(np.hypot(rows, columns)[..., None] - edge))  # (H, W, T)
-        noise = generator.normal(0, 6, (SIZE, SIZE, 1)) + generator.normal(0, 2, disc.shape)
-        cycles.append(np.clip(50 + disc + noise, 0, 255).astype(np.uint8))
-    return np.stack(cycles)
-
-
-def cohort(patients):
-    return (
-        np.concatenate([patient_cycles(patient) for patient in patients]),
-        np.repeat([f"P{patient:02}" for patient in patients], 8),
-    )
 
 
 def anatomies(seed, n=8):
@@ -74,9 +53,9 @@ def corrupted(kind):
     raise ValueError(kind)
 
 
-def evaluate(samples, real, patients, *, seed, extractor="texture"):
-    features = standardised_features(samples, real, extractor)
-    return figures_of_merit(features, patients, seed=seed, extractor=extractor)
+def evaluate(samples, real, patients, *, seed, extractor=TEXTURE, **options):
+    features = features_of(samples, real, extractor)
+    return figures_of_merit(features, patients, extractor, seed=seed, **options)
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +67,11 @@ def test_report_is_flat_complete_and_json(ideal):
     assert set(ideal) == {
         *(
             f"{name}_texture_{end}{interval}"
-            for name in ("frechet", "kid", "precision", "recall", "density", "coverage")
+            for name in MEASURES
             for end in ("train", "test", "floor")
             for interval in ("", "_low", "_high")
         ),
+        *(f"kid_texture_{end}_se" for end in ("train", "test", "floor")),
         *("frechet_texture_ratio", "n_compared_texture"),
     }
     assert ideal["n_compared_texture"] == 48
@@ -110,7 +90,7 @@ def test_counts_are_of_cycles_and_of_patients():
 
 def test_unseen_patients_score_about_the_floor(ideal):
     assert 0.5 < ideal["frechet_texture_ratio"] < 2
-    for name in ("frechet", "kid", "precision", "recall", "density", "coverage"):
+    for name in MEASURES[1:]:
         low, value, high = (ideal[f"{name}_texture_test{end}"] for end in ("_low", "", "_high"))
         assert low <= value <= high
     for name in ("precision", "recall", "density", "coverage"):
@@ -119,9 +99,9 @@ def test_unseen_patients_score_about_the_floor(ideal):
 
 
 def test_motion_has_quantities_of_its_own():
-    report = evaluate(UNSEEN, REAL, IDS, seed=1, extractor="motion")
-    frozen = evaluate(corrupted("frozen"), REAL, IDS, seed=1, extractor="motion")
-    shuffled = evaluate(corrupted("shuffled"), REAL, IDS, seed=1, extractor="motion")
+    report = evaluate(UNSEEN, REAL, IDS, seed=1, extractor=MOTION)
+    frozen = evaluate(corrupted("frozen"), REAL, IDS, seed=1, extractor=MOTION)
+    shuffled = evaluate(corrupted("shuffled"), REAL, IDS, seed=1, extractor=MOTION)
     key = "w1_{}_motion_test".format
     assert frozen[key("amplitude")] > 5 * report[key("amplitude")]
     assert shuffled[key("roughness")] > 3 * report[key("roughness")]
@@ -207,22 +187,23 @@ def test_without_train_cycles_there_is_no_scale(real):
     assert report["frechet_texture_test"] is None
     assert "no train cycles" in report["frechet_texture_test_reason"]
     assert report["n_compared_texture"] is None
-    assert descriptor_table(standardised_features(UNSEEN, real, "texture"), "texture").empty
+    assert descriptor_table(features_of(UNSEEN, real, TEXTURE), TEXTURE).empty
 
 
 def test_identical_distributions_are_at_zero():
-    features = {"synthetic": np.eye(30), "train": np.eye(30)[::-1], "test": np.eye(30)}
-    patients = {"train": range(30), "test": range(30, 60)}
-    report = figures_of_merit(features, patients, seed=0, extractor="texture")
+    points = np.random.default_rng(0).normal(size=(60, 30))
+    features = {"synthetic": points, "train": points[::-1], "test": points}
+    patients = {"train": range(60), "test": range(60, 120)}
+    report = figures_of_merit(features, patients, TEXTURE, seed=0)
     assert report["frechet_texture_train"] == 0
     assert report["frechet_texture_ratio"] is None
 
 
 def test_descriptor_table_is_in_standard_deviations_of_train():
     frozen = np.repeat(TRAIN[..., :1], PHASES, axis=-1)
-    table = descriptor_table(standardised_features(frozen, REAL, "texture"), "texture")
+    table = descriptor_table(features_of(frozen, REAL, TEXTURE), TEXTURE)
     assert list(table.columns) == ["descriptor", "set", "mean", "sd"]
-    assert len(table) == 3 * len(TEXTURE_NAMES)
+    assert len(table) == 3 * len(TEXTURE.columns)
     train = table[table["set"] == "train"]
     np.testing.assert_allclose(train["mean"], 0, atol=1e-9)
     np.testing.assert_allclose(train["sd"], 1, atol=1e-9)
@@ -267,8 +248,58 @@ def test_arrays_that_do_not_fit_are_refused(samples, real, ids, message):
         evaluate(samples, real, ids, seed=0)
 
 
-def test_unknown_extractor_is_refused():
-    with pytest.raises(
-        CineganError, match="no feature extractor 'inceptoin'; there are texture, motion"
-    ):
-        evaluate(UNSEEN, REAL, IDS, seed=0, extractor="inceptoin")
+def test_fewer_cycles_than_features_give_no_frechet_distance():
+    report = evaluate(UNSEEN[:30], REAL, IDS, seed=0, extrapolate=True)
+    assert report["n_compared_texture"] == 30
+    assert report["kid_texture_test"] is not None
+    assert report["frechet_texture_test"] is report["frechet_texture_ratio"] is None
+    assert report["frechet_texture_test_reason"] == (
+        "30 samples give no covariance of 30 features; at least 31 are needed"
+    )
+    assert report["frechet_inf_texture_test_reason"].startswith("15 samples give no covariance")
+
+
+def test_extrapolation_takes_the_bias_of_few_cycles_away():
+    draw = np.random.default_rng(0)
+    sets = {name: draw.normal(size=(400, 8)) for name in ("synthetic", "train", "test")}
+    patients = {"train": range(400), "test": range(400, 800)}
+    report = figures_of_merit(sets, patients, TEXTURE, seed=0, extrapolate=True)
+    for end in ("train", "test", "floor"):
+        assert abs(report[f"frechet_inf_texture_{end}"]) < report[f"frechet_texture_{end}"] / 2
+
+
+def test_the_standard_error_of_the_kernel_distance_is_beside_it(ideal):
+    for end in ("train", "test", "floor"):
+        low, high = (ideal[f"kid_texture_{end}_{side}"] for side in ("low", "high"))
+        assert 0 < ideal[f"kid_texture_{end}_se"] < high - low
+
+
+@pytest.mark.parametrize("kind", ["noisy", "shuffled", "frozen"])
+def test_patches_tell_corrupted_cycles_at_some_scale(kind):
+    extractor = patches_of(24, seed=0)
+    assert extractor.measures == ("swd", "swd_24")
+    report = evaluate(corrupted(kind), REAL, IDS, seed=1, extractor=extractor)
+    ideal = evaluate(UNSEEN, REAL, IDS, seed=1, extractor=extractor)
+    assert report["swd_24_patches_test"] > 1.1 * ideal["swd_24_patches_test"]
+
+
+def test_a_collapse_shows_in_the_likeness_of_samples_to_one_another():
+    report = variety(UNSEEN, REAL, IDS, seed=0)
+    collapsed = variety(corrupted("collapsed"), REAL, IDS, seed=0)
+    assert report["n_paired"] == 24
+    assert collapsed["msssim_synthetic"] == pytest.approx(1, abs=1e-4)
+    assert report["msssim_synthetic"] == pytest.approx(report["msssim_test"], abs=0.15)
+    assert report["msssim_train_low"] < report["msssim_train"] < report["msssim_train_high"]
+
+
+def test_variety_is_told_of_the_sets_that_there_are():
+    report = variety(UNSEEN, {"train": TRAIN, "test": TEST[:0]}, {"train": TRAIN_IDS}, seed=0)
+    assert report["msssim_train"] > 0
+    assert report["msssim_test"] is None
+    assert report["msssim_test_reason"] == "0 test cycles; 2 are needed"
+
+
+def test_what_an_extractor_would_have_measured_is_none_with_the_reason():
+    report = not_measured("inception", ("kid",), "no weights")
+    assert report["kid_inception_test"] is report["n_compared_inception"] is None
+    assert report["kid_inception_test_reason"] == "no weights"

@@ -59,11 +59,12 @@ def test_an_interval_leaves_out_whole_patients():
         return {"gap": float(a.mean() - b.mean())}
 
     estimate = at_size(mean_gap, judged, reference, 20, draws=400, seed=0)["gap"]
-    # Of two patients kept, both are at 0, both at 10 (a sixth of the time each), or one at each.
-    assert estimate == pytest.approx((5, 0, 10), abs=0.5)
+    # Of two patients kept, both are at 0, both at 10 (a sixth of the time each), or one at each:
+    # a standard deviation of the root of 25 / 3.
+    assert estimate == pytest.approx((5, 0, 10, 2.89), abs=0.5)
     assert estimate.high - estimate.low == 10
     alike = Group(np.full((20, 1), 5.0), patients)
-    assert at_size(mean_gap, alike, reference, 20, draws=50, seed=0)["gap"] == (5, 5, 5)
+    assert at_size(mean_gap, alike, reference, 20, draws=50, seed=0)["gap"] == (5, 5, 5, 0)
 
 
 def test_a_samples_patients_are_drawn_without_replacement():
@@ -88,8 +89,8 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         means = generator.normal(0, 1, 8)
         values = np.repeat(means, 5) + generator.normal(0, 0.1, 40)
         judged = Group(values[:, None], reference.patients)
-        _, low, high = at_size(mean_gap, judged, reference, 40, draws=60, seed=1)["gap"]
-        inside += low <= 0 <= high
+        found = at_size(mean_gap, judged, reference, 40, draws=60, seed=1)["gap"]
+        inside += found.low <= 0 <= found.high
     assert 0.75 < inside / 200 < 0.95
 
 

@@ -1,0 +1,115 @@
+"""What plots are drawn from: spectra, distributions of quantities, fidelity against coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cinegan.evaluation.manifold import manifold
+
+Floats = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+
+REACHES = tuple(range(1, 13))  # neighbours that the balls of a fidelity curve reach to
+BINS = 12
+
+
+def spectrum_table(sets: Mapping[str, Bytes]) -> pd.DataFrame:
+    """Energy of the frames by spatial frequency: what is missing is blur, what is over is grain.
+
+    Parameters
+    ----------
+    sets : mapping of name to ndarray of uint8, shape (n, H, W, T)
+        Empty ones are left out.
+
+    Returns
+    -------
+    DataFrame
+        Columns `set`, `frequency` (cycles per frame) and `log10_energy`, mean over cycles, phases
+        and directions.
+    """
+    rows = []
+    for name, cycles in sets.items():
+        if not len(cycles):
+            continue
+        height, width = cycles.shape[1:3]
+        energy = np.zeros((height, width))
+        for cycle in cycles:
+            spectrum = np.fft.fft2(cycle, axes=(0, 1)) / (height * width)
+            energy += (spectrum.real**2 + spectrum.imag**2).mean(axis=-1) / len(cycles)
+        down, across = (np.fft.fftfreq(side, 1 / side) for side in (height, width))
+        frequency = np.hypot(down[:, None], across).round().astype(int)
+        for each in range(1, min(height, width) // 2 + 1):
+            mean = energy[frequency == each].mean()
+            rows.append((name, each, float(np.log10(mean + 1e-12))))
+    return pd.DataFrame(rows, columns=["set", "frequency", "log10_energy"])
+
+
+def histogram_table(
+    features: Mapping[str, Floats], columns: tuple[str, ...], chosen: tuple[str, ...]
+) -> pd.DataFrame:
+    """How each of some features is distributed in each set.
+
+    Parameters
+    ----------
+    features : mapping of set to ndarray of float64, shape (n, d)
+    columns : tuple of str
+        Names of all d features.
+    chosen : tuple of str
+        Those to tell.
+
+    Returns
+    -------
+    DataFrame
+        Columns `quantity`, `set`, `value` (the middle of a bin; bins are the same for all sets) and
+        `share` of the set's cycles. Empty sets are left out.
+    """
+    rows: list[tuple[Any, ...]] = []
+    filled = {name: values for name, values in features.items() if values.size}
+    for quantity in chosen if filled else ():
+        k = columns.index(quantity)
+        everything = np.concatenate([values[:, k] for values in filled.values()])
+        edges = np.histogram_bin_edges(everything, BINS)
+        middles = (edges[:-1] + edges[1:]) / 2
+        for name, values in filled.items():
+            shares = np.histogram(values[:, k], edges)[0] / len(values)
+            rows += [(quantity, name, m, s) for m, s in zip(middles, shares, strict=True)]
+    return pd.DataFrame(rows, columns=["quantity", "set", "value", "share"])
+
+
+def fidelity_table(
+    features: Mapping[str, Floats], pairs: Mapping[str, tuple[str, str]], seed: int
+) -> pd.DataFrame:
+    """Precision against recall, and density against coverage, as the reach of samples grows.
+
+    Parameters
+    ----------
+    features : mapping of set to ndarray of float64, shape (n, d)
+    pairs : mapping of name to two sets
+        The one judged and the reference, cut to one size at random.
+    seed : int
+        Of that.
+
+    Returns
+    -------
+    DataFrame
+        Columns `pair`, `nearest` (the neighbour that balls reach to), `precision`, `recall`,
+        `density` and `coverage`. Pairs of too few cycles are left out.
+    """
+    rows = []
+    for name, pair in pairs.items():
+        size = min(len(features.get(each, ())) for each in pair)
+        if size <= max(REACHES):
+            continue
+        draw = np.random.default_rng(seed)
+        judged, reference = (draw.choice(features[each], size, replace=False) for each in pair)
+        for nearest in REACHES:
+            found = manifold(judged, reference, nearest=nearest)
+            rows.append({"pair": name, "nearest": nearest, **found})
+    return pd.DataFrame(
+        rows, columns=["pair", "nearest", "precision", "recall", "density", "coverage"]
+    )

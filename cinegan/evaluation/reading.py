@@ -1,0 +1,103 @@
+"""Cycles that anybody's generator made, read from files and checked before they are judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cinegan.data.resizing import resize_frames
+from cinegan.errors import CineganError
+from cinegan.evaluation.features import MIN_SIDE
+
+Bytes = NDArray[np.uint8]
+
+
+def read_cycles(
+    path: Path, value_range: tuple[float, float] | None = None
+) -> tuple[Bytes, NDArray[np.str_]]:
+    """Read one file, or all of a folder, one file a patient.
+
+    Parameters
+    ----------
+    path : Path
+        A `.npy` file, or a folder of them: cycles (n, H, W, T), or one cycle (H, W, T).
+    value_range : tuple of float, optional
+        What is black and white in arrays that are not uint8.
+
+    Returns
+    -------
+    cycles : ndarray of uint8, shape (n, H, W, T)
+    patients : ndarray of str, shape (n,)
+        The name of each cycle's file.
+
+    Raises
+    ------
+    CineganError
+        If there is nothing to read, an array has other axes, sizes differ, values are not finite or
+        outside of the range, no range is named where one is needed, or a cycle is constant.
+    """
+    files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    if not files:
+        raise CineganError(f"{path}: no .npy files in this folder")
+    parts = [_read(file, value_range) for file in files]
+    shapes = {part.shape[1:]: file for part, file in zip(parts, files, strict=True)}
+    if len(shapes) > 1:
+        told = ", ".join(f"{file.name} {'x'.join(map(str, s))}" for s, file in shapes.items())
+        raise CineganError(f"{path}: cycles differ in size ({told}); give files of one HxWxT")
+    names = np.repeat([file.stem for file in files], [len(part) for part in parts])
+    return np.concatenate(parts), names
+
+
+def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise CineganError(f"{file}: not a .npy file that can be read: {error}") from None
+    if array.ndim == 3:
+        array = array[None]
+    if array.ndim != 4 or not array.size:
+        raise CineganError(
+            f"{file}: an array of shape {array.shape}; cycles are (n, H, W, T), phases last"
+        )
+    if min(array.shape[1:3]) < MIN_SIDE or array.shape[3] < 2:
+        raise CineganError(
+            f"{file}: cycles of {'x'.join(map(str, array.shape[1:]))}; at least "
+            f"{MIN_SIDE}x{MIN_SIDE} pixels and 2 phases are needed"
+        )
+    cycles = _grey(file, array, value_range)
+    flat = cycles.reshape(len(cycles), -1)
+    constant = np.flatnonzero(flat.min(axis=1) == flat.max(axis=1))
+    if len(constant):
+        raise CineganError(f"{file}: cycle {constant[0]} is constant; leave such cycles out")
+    return cycles
+
+
+def _grey(file: Path, array: np.ndarray, value_range: tuple[float, float] | None) -> Bytes:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind not in "iuf":
+        raise CineganError(f"{file}: values of type {array.dtype}; give numbers")
+    if not np.isfinite(array).all():
+        raise CineganError(f"{file}: values that are not finite; mend or leave out these cycles")
+    if value_range is None:
+        raise CineganError(
+            f"{file}: {array.dtype} from {array.min():g} to {array.max():g}; say what is black and "
+            "what is white: --range BLACK WHITE"
+        )
+    black, white = value_range
+    if array.min() < black or array.max() > white:
+        raise CineganError(
+            f"{file}: values from {array.min():g} to {array.max():g} do not lie in --range "
+            f"{black:g} {white:g}"
+        )
+    grey = (array.astype(np.float64) - black) * (255 / (white - black))
+    return np.rint(grey).astype(np.uint8)
+
+
+def resized(cycles: Bytes, size: int) -> Bytes:
+    """Cycles of `size` pixels per side, by the filter that all stages use, (n, size, size, T)."""
+    if cycles.shape[1:3] == (size, size):
+        return cycles
+    return np.clip(np.rint(resize_frames(cycles, size, size)), 0, 255).astype(np.uint8)

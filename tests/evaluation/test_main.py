@@ -1,0 +1,152 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from beating import PHASES, SIZE, cohort, patient_cycles
+
+from cinegan.errors import CineganError
+from cinegan.evaluation.__main__ import main
+from cinegan.evaluation.reading import read_cycles, resized
+
+SMALL = ["--extractors", "motion"]  # 23 features: 24 cycles suffice
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Folders of cycles, one file a patient."""
+    root = tmp_path_factory.mktemp("cycles")
+    sets = {"real": range(8), "other": range(20, 24), "third": range(30, 34), "fake": range(40, 44)}
+    for name, patients in sets.items():
+        (root / name).mkdir()
+        for patient in patients:
+            np.save(root / name / f"P{patient:02}.npy", patient_cycles(patient))
+    return root
+
+
+def told(capsys, *arguments):
+    main([*map(str, arguments), "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_two_folders_are_judged_with_a_floor_from_halves_of_the_real_one(folders, capsys):
+    report = told(capsys, folders / "real", folders / "fake", *SMALL)
+    assert report["n_train_patients"] == report["n_test_patients"] == 4
+    for end in ("train", "test", "floor"):
+        assert report[f"kid_motion_{end}"] is not None
+    assert not any(key.startswith("copied") for key in report)
+
+
+def test_held_out_and_val_patients_give_floors_and_copies(folders, capsys):
+    others = ["--held-out", folders / "other", "--val", folders / "third"]
+    report = told(capsys, folders / "real", folders / "fake", *others, *SMALL, "--partial")
+    assert report["n_train_patients"] == 8
+    # One disc is too much like another: the message is the user's to read.
+    assert "is a patient in both" in report["copied_reason"]
+
+
+def test_two_arrays_are_judged_without_a_floor(folders, tmp_path, capsys):
+    for name, patients in (("real", range(4)), ("fake", range(40, 44))):
+        np.save(tmp_path / f"{name}.npy", cohort(patients)[0])
+    main([str(tmp_path / "real.npy"), str(tmp_path / "fake.npy"), *SMALL])
+    printed = capsys.readouterr()
+    assert "kid_motion_train" in printed.out
+    assert "_test" not in printed.out
+    assert "_floor" not in printed.out
+    assert "no floor: give --held-out" in printed.err
+
+
+def test_other_values_and_sizes_are_brought_to_one_path(folders, tmp_path, capsys):
+    fake = cohort(range(40, 44))[0]
+    np.save(tmp_path / "fake.npy", fake.astype(np.float32) / 127.5 - 1)
+    plain = told(capsys, folders / "real", folders / "fake", *SMALL)
+    ranged = told(capsys, folders / "real", tmp_path / "fake.npy", *SMALL, "--range", -1, 1)
+    assert ranged == plain
+    larger = told(capsys, folders / "real", folders / "fake", *SMALL, "--size", 32)
+    assert larger["kid_motion_test"] == pytest.approx(plain["kid_motion_test"], rel=0.5)
+
+
+def test_everything_is_written_where_asked(folders, tmp_path, capsys):
+    out = tmp_path / "out"
+    report = told(capsys, folders / "real", folders / "fake", "--out", out, "--partial")
+    assert json.loads((out / "metrics.json").read_text()) == report
+    assert {"report.html", "heartbeats.gif", "spectrum.csv"} <= {p.name for p in out.iterdir()}
+
+
+BAD = {
+    "nan": np.where(np.arange(SIZE)[:, None, None] == 3, np.nan, np.ones((2, SIZE, SIZE, PHASES))),
+    "float": np.linspace(0, 1, SIZE * SIZE * PHASES).reshape(SIZE, SIZE, PHASES),
+    "constant": np.full((2, SIZE, SIZE, PHASES), 7, np.uint8),
+    "flat": np.zeros((SIZE, SIZE), np.uint8),
+    "none": np.zeros((0, SIZE, SIZE, PHASES), np.uint8),
+    "small": np.zeros((3, 8, 8, PHASES), np.uint8),
+    "words": np.array([[[["a"]]]]),
+    "phases": patient_cycles(1)[..., :7],
+    "large": np.repeat(np.repeat(patient_cycles(1), 2, axis=1), 2, axis=2),
+    "few": patient_cycles(1)[:3],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "options"),
+    [
+        ("nan", "values that are not finite", ["--range", "0", "1"]),
+        ("float", "float64 from 0 to 1; say what is black and what is white: --range", []),
+        ("float", "do not lie in --range 0 0.5", ["--range", "0", "0.5"]),
+        ("constant", "cycle 0 is constant", []),
+        ("flat", r"shape \(24, 24\); cycles are \(n, H, W, T\)", []),
+        ("none", r"shape \(0, 24, 24, 12\)", []),
+        ("small", "at least 16x16 pixels", []),
+        ("words", "at least 16x16 pixels|values of type", []),
+        ("phases", "differ in size", []),
+        ("large", "differ in size", []),
+        ("few", "figures cannot be told: too few synthetic cycles: 3", []),
+        ("missing", "not a .npy file|No such file", []),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(folders, tmp_path, capsys, name, message, options):
+    path = tmp_path / f"{name}.npy"
+    if name in BAD:
+        np.save(path, BAD[name])
+    with pytest.raises(CineganError, match=message):
+        main([str(folders / "real"), str(path), *SMALL, *options, "--out", str(tmp_path / "out")])
+    assert not capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_fewer_cycles_than_features_are_refused_or_told_in_part(folders, capsys):
+    texture = ["--extractors", "texture"]
+    with pytest.raises(CineganError, match=r"at least 31 are needed.*--partial"):
+        main([str(folders / "other"), str(folders / "fake"), *texture])
+    report = told(capsys, folders / "other", folders / "fake", *texture, "--partial")
+    assert report["frechet_texture_train"] is None
+    assert report["kid_texture_train"] is not None
+
+
+def test_files_of_a_folder_must_be_of_one_size(tmp_path):
+    np.save(tmp_path / "a.npy", patient_cycles(1))
+    np.save(tmp_path / "b.npy", patient_cycles(1)[..., :7])
+    with pytest.raises(CineganError, match=r"a.npy 24x24x12, b.npy 24x24x7"):
+        read_cycles(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CineganError, match=r"no \.npy files in this folder"):
+        read_cycles(tmp_path / "empty")
+
+
+def test_patients_are_the_files_and_one_cycle_may_stand_alone(tmp_path):
+    np.save(tmp_path / "b.npy", patient_cycles(1)[0])
+    np.save(tmp_path / "a.npy", patient_cycles(2)[:2])
+    cycles, patients = read_cycles(tmp_path)
+    assert patients.tolist() == ["a", "a", "b"]
+    np.testing.assert_array_equal(cycles[2], patient_cycles(1)[0])
+    assert resized(cycles, SIZE) is cycles
+    assert resized(cycles, 48).shape == (3, 48, 48, PHASES)
+
+
+def test_on_the_command_line_a_fault_is_one_line_and_a_non_zero_exit(folders, tmp_path):
+    command = [sys.executable, "-m", "cinegan.evaluation", folders / "real", tmp_path / "none.npy"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
