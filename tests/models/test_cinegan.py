@@ -93,4 +93,4 @@ def test_motion_too_small_for_8_bits_is_shown():
     still = np.full((1, 64, 64, 2), 0.7, "float32")
     still[..., 1] += 1 / 1024
     motion = keras.Model(discriminator.input, discriminator.get_layer("motion").output)
-    np.testing.assert_allclose(np.asarray(motion(still))[..., 2], 4 / 1024, rtol=1e-3)
+    np.testing.assert_allclose(np.asarray(motion(still))[..., 2], OURS.motion / 1024, rtol=1e-3)
