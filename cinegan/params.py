@@ -313,7 +313,8 @@ class Evaluate(Strict):
     @property
     def required(self) -> list[str]:
         """Extractors whose lack is an error, not a null."""
-        return ["cardiac", *(["inception"] if self.inception == "required" else [])]
+        asked = self.inception == "required" or self.inception_weights is not None
+        return ["cardiac", *(["inception"] if asked else [])]
 
 
 class Params(Strict):

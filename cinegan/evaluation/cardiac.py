@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tqdm import tqdm
 from cinegan.data.resizing import resize_frames
 from cinegan.errors import CineganError
 from cinegan.evaluation.features import check_cycles
-from cinegan.files import atomic_folder, read_json
+from cinegan.files import atomic_folder, read_json, write_json
 from cinegan.training.runtime import set_seed
 
 Floats = NDArray[np.float64]
@@ -24,7 +23,6 @@ Bytes = NDArray[np.uint8]
 SIZE = 64  # pixels per side that the encoder sees, whatever the cycles have
 FILTERS = (32, 64, 96, 128)  # each halving the side
 FEATURES = 64
-NAMES = tuple(f"cardiac_{k}" for k in range(FEATURES))
 BATCH, LEARNING_RATE = 32, 1e-3
 SHIFT = 4  # pixels by which a cycle is moved at most, while the encoder learns
 CHUNK = 64
@@ -156,8 +154,7 @@ def write_encoder(folder: Path, encoder: keras.Model, record: dict[str, Any]) ->
     """Write the weights and what they were taught with; the folder appears whole or not at all."""
     with atomic_folder(folder) as partial:
         encoder.save_weights(partial / WEIGHTS)
-        about = {"phases": encoder.input_shape[-1], **record}
-        (partial / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+        write_json(partial / ABOUT, {"phases": encoder.input_shape[-1], **record})
 
 
 def load_encoder(folder: Path) -> keras.Model:

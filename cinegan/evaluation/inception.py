@@ -6,8 +6,8 @@ cannot be compared with theirs.
 
 from __future__ import annotations
 
-import hashlib
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
 FEATURES = 2048
-NAMES = tuple(f"inception_{k}" for k in range(FEATURES))
 SIDE = 299  # pixels per side that the network was trained on
 FRAMES = 2  # of a cycle that are seen: the first, and the one half a cycle later
 MD5 = "bcbd6486424b2319ff4ef7d526e38f63"  # as Keras lists it
@@ -81,10 +80,11 @@ def weights_file() -> Path:
             downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT_S),
         )
     except (OSError, ValueError) as error:  # of requests, too
-        told = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # Told here and not in the fault, which becomes part of the metrics: it differs by machine.
+        print(f"cinegan: {str(error).strip() or type(error).__name__}", file=sys.stderr)
         raise CineganError(
-            f"Inception-v3's weights cannot be downloaded ({told}); fetch {URL} by hand and name "
-            "the file as evaluate.inception_weights"
+            f"Inception-v3's weights cannot be downloaded; fetch {URL} by hand and name the file "
+            "as evaluate.inception_weights"
         ) from None
     return Path(found)
 
@@ -123,8 +123,7 @@ def inception(network: keras.Model, cycles: Bytes) -> Floats:
 def _checked(weights: Path) -> Path:
     if not weights.is_file():
         raise CineganError(f"{weights}: no such file (evaluate.inception_weights)")
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "md5").hexdigest()
+    digest = pooch.file_hash(str(weights), alg="md5")
     if digest != MD5:
         raise CineganError(
             f"{weights}: not the weights that Keras lists (MD5 {digest}, not {MD5}); "

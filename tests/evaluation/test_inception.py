@@ -107,8 +107,12 @@ def test_another_file_at_the_address_is_refused_and_nothing_is_kept(served, tmp_
     assert not list((tmp_path / "models").iterdir())
 
 
-def test_without_a_connection_it_says_what_to_fetch(tmp_path, monkeypatch):
+def test_without_a_connection_it_says_what_to_fetch(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(module, "URL", "http://127.0.0.1:1/inception.h5")
-    with pytest.raises(CineganError, match=r"fetch http://127.0.0.1:1/inception.h5 by hand"):
+    with pytest.raises(
+        CineganError, match=r"fetch http://127.0.0.1:1/inception.h5 by hand"
+    ) as fault:
         load_network()
+    assert "refused" in capsys.readouterr().err  # the cause, which a metrics file must not hold
+    assert "refused" not in str(fault.value)
