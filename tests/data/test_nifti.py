@@ -155,7 +155,7 @@ def test_a_label_map_is_no_image(end):
         (b"no volume" * 99, "not a NIfTI-1 file"),
         (nifti()[:300], "not a NIfTI-1 file"),
         (b"\x1f\x8b no gzip", "not a whole gzip file"),
-        (gzip.compress(nifti())[:60], "not a"),
+        (gzip.compress(nifti(), mtime=0)[:60], "not a"),
         (volume(np.zeros((16, 16, 10), np.int16)), r"a volume of axes \(16, 16, 10\), not x, y"),
         (volume(np.zeros((16, 16, 10, 1), np.int16)), "not x, y, slice and phase"),
         (patched(40, "<8h", 4, 16, 16, -3, 4, 1, 1, 1), "-3 slices of 4 phases"),
@@ -201,7 +201,7 @@ def test_big_endian_files_are_read_as_others():
     ("content", "why"),
     [
         (nifti()[:-1], "volume cut short"),
-        (gzip.compress(nifti())[:-20], "not a whole gzip file"),
+        (gzip.compress(nifti(), mtime=0)[:-20], "not a whole gzip file"),
         (patched(108, "<f", np.nan), "volume cut short"),
         (patched(108, "<f", 0.0), "volume cut short"),
         (patched(40, "<8h", 4, 4000, 4000, 30000, 3, 1, 1, 1), "volume cut short"),
