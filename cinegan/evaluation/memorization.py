@@ -22,7 +22,9 @@ MARGIN = 3  # of them around the window that is compared, into which it may move
 SHIFTS = (-1, 0, 1)  # of the window, pixels of the grid
 SCALES = (0.95, 1.0, 1.05)
 HARMONICS = 5  # of the cycle that are compared, and its mean
-NOISE = 8.0  # of `disturbed`, standard deviation in grey levels
+# Of `disturbed`; both in proportion where frames have less than 64 pixels per side.
+NOISE = 8.0  # standard deviation in grey levels
+MOVE = 3  # pixels
 
 
 def likeness(cycles: Bytes, others: Bytes) -> Floats:
@@ -105,12 +107,19 @@ class Threshold:
         Raises
         ------
         CineganError
-            If there are no cycles of either, or unseen patients are as like as copies.
+            If there are no cycles of either, their frames are smaller than the grid that they are
+            compared at, or unseen patients are as like as copies.
         """
         if not len(val) or not len(train):
             raise CineganError(
                 f"a threshold for copies needs val and train cycles, not {len(val)} and "
                 f"{len(train)}"
+            )
+        height, width = val.shape[1:3]
+        if min(height, width) < GRID:
+            raise CineganError(
+                f"frames of {height}x{width} pixels are too small to tell copies; "
+                f"{GRID}x{GRID} are needed"
             )
         unseen = float(np.quantile(likeness(val, train).max(axis=1), 0.99))
         own = likeness(disturbed(val, seed), val)
@@ -126,8 +135,8 @@ class Threshold:
 def disturbed(cycles: Bytes, seed: int) -> Bytes:
     """Copies that a careless eye takes for new: moved, scaled, brightened, noisy, rolled.
 
-    Each cycle is shifted by up to 3 pixels, scaled by up to 5 %, its grey levels stretched by up
-    to 10 % and moved by up to 20, given noise, and begun at any phase. Cycle i is drawn from
+    Each cycle is shifted by up to `MOVE` pixels, scaled by up to 5 %, its grey levels stretched by
+    up to 10 % and moved by up to 20, given noise, and begun at any phase. Cycle i is drawn from
     (seed, i).
 
     Parameters
@@ -140,12 +149,14 @@ def disturbed(cycles: Bytes, seed: int) -> Bytes:
 def _disturb(cycle: Bytes, seed: list[int]) -> Bytes:
     _, height, width, phases = cycle.shape
     draw = np.random.default_rng(seed)
-    scale, (down, across) = draw.uniform(0.95, 1.05), draw.integers(-3, 4, 2)
+    coarse = min(1.0, min(height, width) / 64)
+    move = max(1, int(MOVE * coarse))
+    scale, (down, across) = draw.uniform(0.95, 1.05), draw.integers(-move, move + 1, 2)
     larger = resize_frames(cycle, height, width, (1 / scale, 1 / scale))  # (1, H, W, T)
-    edged = np.pad(larger, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="edge")
-    moved = edged[:, 3 + down : 3 + down + height, 3 + across : 3 + across + width]
+    edged = np.pad(larger, ((0, 0), (move, move), (move, move), (0, 0)), mode="edge")
+    moved = edged[:, move + down : move + down + height, move + across : move + across + width]
     bright = moved * draw.uniform(0.9, 1.1) + draw.uniform(-20, 20)
-    noisy = bright + draw.normal(0, NOISE, cycle.shape)
+    noisy = bright + draw.normal(0, NOISE * coarse, cycle.shape)
     rolled = np.roll(noisy, draw.integers(phases), axis=-1)
     return np.clip(np.rint(rolled), 0, 255).astype(np.uint8)
 

@@ -92,3 +92,15 @@ def test_no_threshold_without_val_or_where_val_is_train():
         Threshold.fixed_on(VAL[:0], TRAIN, seed=0)
     with pytest.raises(CineganError, match="is a patient in both"):
         Threshold.fixed_on(TRAIN, TRAIN, seed=0)
+
+
+def test_no_threshold_where_frames_are_too_small_to_tell():
+    with pytest.raises(CineganError, match="frames of 16x16 pixels are too small to tell copies"):
+        Threshold.fixed_on(VAL[:, ::4, ::4], TRAIN[:, ::4, ::4], seed=0)
+
+
+def test_threshold_holds_at_half_the_size_where_copies_are_moved_in_proportion():
+    train, val = patients(0, 12, size=32), patients(1, 8, size=32)
+    threshold = Threshold.fixed_on(val, train, seed=0)
+    copies = likeness(disturbed(train, seed=5), train).max(axis=1)
+    assert (copies > threshold.value).all()

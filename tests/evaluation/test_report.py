@@ -150,7 +150,8 @@ def test_without_train_cycles_nothing_can_be_copied():
 
 
 def test_alike_val_and_train_patients_leave_no_threshold():
-    report = copying(UNSEEN, {"train": TRAIN, "val": TRAIN, "test": TEST}, seed=0)
+    real = {"train": anatomies(0), "val": anatomies(0), "test": anatomies(2)}
+    report = copying(anatomies(3), real, seed=0)
     assert report["copied"] is None
     assert "is a patient in both" in report["copied_reason"]
 
