@@ -47,7 +47,7 @@ def twist(given: Given, strength: float, _: np.random.Generator) -> np.ndarray:
     size = given.cycles.shape[1]
     return np.stack(
         [
-            _grey(swirl(c.astype(np.float64), strength=strength, radius=size / 2, mode="edge"))
+            _grey(swirl(c.astype(np.float64), strength=strength, radius=2 * size, mode="edge"))
             for c in given.cycles
         ]
     )

@@ -30,7 +30,11 @@ WEIGHTS, ABOUT = "encoder.weights.h5", "encoder.json"
 
 
 def build(phases: int) -> keras.Model:
-    """Cycles (n, 64, 64, T) in [-1, 1] to features (n, 64), fresh."""
+    """Cycles (n, 64, 64, T) in [-1, 1] to features (n, 64), fresh.
+
+    All features have the same length, so that what the encoder has not seen the like of lies in
+    another direction and not infinitely far away, where a single cycle would outweigh all others.
+    """
     cycles = keras.Input((SIZE, SIZE, phases), name="cycles")
     x = cycles
     for k, filters in enumerate(FILTERS):
@@ -39,7 +43,9 @@ def build(phases: int) -> keras.Model:
         x = keras.layers.BatchNormalization(name=f"norm_{k}")(x)
         x = keras.layers.Activation("relu", name=f"relu_{k}")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    features = keras.layers.Dense(FEATURES, name="features")(x)
+    x = keras.layers.Dense(FEATURES, name="embedding")(x)
+    x = keras.layers.UnitNormalization(name="direction")(x)
+    features = keras.layers.Rescaling(FEATURES**0.5, name="features")(x)  # 1 in the mean square
     return keras.Model(cycles, features, name="cardiac")
 
 
@@ -129,7 +135,7 @@ def lesson(
 
 
 def encode(encoder: keras.Model, cycles: Bytes) -> Floats:
-    """Features of cycles (n, H, W, T) uint8, shape (n, 64).
+    """Features of cycles (n, H, W, T) uint8, shape (n, 64), each of length 8.
 
     Raises
     ------

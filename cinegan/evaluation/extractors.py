@@ -124,7 +124,7 @@ def cardiac_in(folder: Path) -> Extractor:
     """
     from cinegan.evaluation.cardiac import encode, load_encoder
 
-    return Extractor("cardiac", partial(encode, load_encoder(folder)))
+    return Extractor("cardiac", partial(encode, load_encoder(folder)), standardised=False)
 
 
 def inception_with(weights: Path | None) -> Extractor:
