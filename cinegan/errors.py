@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,8 +20,13 @@ def run_command(main: Callable[[Sequence[str]], None]) -> None:
     """
     try:
         main(sys.argv[1:])
+        sys.stdout.flush()
     except CineganError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:
+        # Who reads has enough, as `head` has. What is left goes nowhere, also at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         sys.exit(f"error: {explain_os_error(error)}")
     except KeyboardInterrupt:

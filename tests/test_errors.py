@@ -80,3 +80,17 @@ def test_a_device_that_is_full_is_reported_as_such():
         full.write("x")
         full.flush()
     assert "the disk is full" in explain_os_error(raised.value)
+
+
+def test_who_stops_reading_stops_the_command_without_a_word():
+    program = "from cinegan.errors import run_command; run_command(lambda _: print('x\\n' * 99999))"
+    read = subprocess.run(
+        f'{sys.executable} -c "{program}" | head -1; echo ${{PIPESTATUS[0]}}',
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert read.stdout.split() == ["x", "141"]
+    assert read.stderr == ""
