@@ -20,7 +20,7 @@ def against_val(cycles: np.ndarray, cohort: Cohort) -> dict[str, float]:
     -------
     dict
         The shares that are near-copies of train cycles and that are authentic, and each of
-        `MEASURES` against val, of texture and of motion.
+        `MEASURES` against val, of texture and of motion; not those that so few cycles do not tell.
     """
     real = {split: cohort.split(split, cycles.shape[1])[0] for split in ("train", "val")}
     to_train, within = (likeness(each, real["train"]) for each in (cycles, real["train"]))
@@ -35,4 +35,4 @@ def against_val(cycles: np.ndarray, cohort: Cohort) -> dict[str, float]:
         judged, reference = Group(features[SYNTHETIC]), Group(features["val"], patients)
         measured = at_size(all_measures, judged, reference, size, draws=20, seed=0)
         figures |= {f"{name} of {extractor.name}": measured[name].value for name in MEASURES}
-    return figures
+    return {name: value for name, value in figures.items() if np.isfinite(value)}
