@@ -107,7 +107,7 @@ CORRUPTIONS = {
     "noise": Corruption(noise, (4, 8, 16, 32), "grey levels"),
     "ghosting": Corruption(ghosting, (0.05, 0.1, 0.2, 0.4), "share of the ghost"),
     "contrast": Corruption(contrast, (0.15, 0.3, 0.45, 0.6), "share lost"),
-    "swirl": Corruption(twist, (0.5, 1.0, 2.0, 4.0), "strength"),
+    "swirl": Corruption(twist, (1.5, 2.0, 3.0, 4.0), "strength"),
     "shuffled phases": Corruption(shuffled, (0.25, 0.5, 0.75, 1.0), "share of cycles"),
     "frozen cycles": Corruption(frozen, (0.25, 0.5, 0.75, 1.0), "share of cycles"),
     "cut short": Corruption(cut_short, (0.15, 0.3, 0.45, 0.6), "share of phases"),

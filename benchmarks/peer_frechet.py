@@ -9,10 +9,19 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pytorch_fid.fid_score import calculate_frechet_distance
+import torch
 
-from benchmarks.features import correlated
-from benchmarks.timing import serve
+# The package imports torchvision, of which nothing is used here. One built for another torch
+# than is installed lacks its operators, and without these two it cannot even be imported.
+_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
+for _name in ("nms", "qnms"):
+    if not hasattr(torch.ops.torchvision, _name):
+        _OPERATORS.define(f"{_name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+
+from pytorch_fid.fid_score import calculate_frechet_distance  # noqa: E402
+
+from benchmarks.features import correlated  # noqa: E402
+from benchmarks.timing import serve  # noqa: E402
 
 SETS = correlated()
 
