@@ -28,7 +28,7 @@ def resize_frames(
     ----------
     steps : tuple of float, optional
         Old pixels from one new row, and from one new column, to the next. None: those at which
-        the picture's edges stay in place, too.
+        the picture's edges stay in place, too. Beyond its edges a picture goes on as it ends.
     """
     n, rows, columns, phases = stack.shape
     down, across = steps or (rows / height, columns / width)
@@ -60,6 +60,8 @@ def filter_matrix(old: int, new: int, step: float) -> np.ndarray:
     Each row sums to 1.
     """
     centres = (np.arange(new) + 0.5) * step - 0.5 + (old - new * step) / 2
+    beyond = (centres < -0.5) | (centres > old - 0.5)
+    centres = np.where(beyond, np.clip(centres, 0, old - 1), centres)
     weights = _cubic((np.arange(old) - centres[:, None]) / max(step, 1.0))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 

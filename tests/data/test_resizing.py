@@ -107,3 +107,15 @@ def test_a_step_of_ones_own_keeps_the_middle_in_place(old, new, step):
     )
     np.testing.assert_allclose(found, expected[0], atol=0.02)
     assert expected[0][1] - expected[0][0] == pytest.approx(8 / step)
+
+
+@pytest.mark.parametrize("step", [0.9, 1.1, 1.6])
+def test_beyond_its_edges_a_picture_goes_on_as_it_ends(step):
+    frames = np.full((1, 128, 128, 2), 77, np.uint8)
+    frames[:, 4:-4, 4:-4] = np.random.default_rng(0).integers(256, size=(1, 120, 120, 2))
+    seen = resize_frames(frames, 128, 128, (step, step))
+    assert np.isfinite(seen).all()
+    if step > 1:
+        beyond = int((128 - 128 / step) / 2)  # rows that lie wholly outside
+        np.testing.assert_allclose(seen[:, :beyond], 77, atol=1e-3)
+        np.testing.assert_allclose(seen[:, :, -beyond:], 77, atol=1e-3)
