@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ EXPERIMENT = "cinegan"
 WEIGHTS_TAG = "weights_sha256"
 UI_HOST, UI_PORT = "127.0.0.1", 5000
 
-
+BATCH = 1000  # metrics that a server takes at once
 PATIENCE = 3  # failures in a row after which a run's details are given up; its end is still told
 
 
@@ -57,9 +58,18 @@ class Run:
 
     def metrics(self, values: Mapping[str, Any], kimg: float = 0.0) -> None:
         """Record what is a number among the values, at the count of images shown."""
-        for key, value in values.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                self._try("log_metric", key, float(value), step=_step(kimg))
+        if self._client is None:
+            return
+        from mlflow.entities import Metric
+
+        now = round(time.time() * 1000)
+        numbers = [
+            Metric(key, float(value), now, _step(kimg))
+            for key, value in values.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        for first in range(0, len(numbers), BATCH):
+            self._try("log_batch", metrics=numbers[first : first + BATCH])
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.fft import fft2
 
 from cinegan.evaluation.manifold import manifold
 
@@ -39,8 +41,9 @@ def spectrum_table(sets: Mapping[str, Bytes]) -> pd.DataFrame:
         height, width = cycles.shape[1:3]
         energy = np.zeros((height, width))
         for cycle in cycles:
-            spectrum = np.fft.fft2(cycle, axes=(0, 1)) / (height * width)
-            energy += (spectrum.real**2 + spectrum.imag**2).mean(axis=-1) / len(cycles)
+            frames = np.moveaxis(cycle, -1, 0).astype(np.float64)
+            spectrum = fft2(frames, workers=os.cpu_count()) / (height * width)
+            energy += (spectrum.real**2 + spectrum.imag**2).mean(axis=0) / len(cycles)
         down, across = (np.fft.fftfreq(side, 1 / side) for side in (height, width))
         frequency = np.hypot(down[:, None], across).round().astype(int)
         for each in range(1, min(height, width) // 2 + 1):

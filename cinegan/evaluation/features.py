@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import SupportsFloat
 
@@ -68,7 +70,7 @@ def texture(cycles: Bytes) -> Floats:
     Each row depends on its own cycle alone. The frame descriptors pool all phases and do not see
     their order; the motion descriptors do. Mirrored cycles score alike. Lengths are in pixels or
     in half the shorter side, at the size given: compare only cycles of one size. 128 cycles of
-    64x64x20 take about two seconds on one core, one of 256x256x20 takes a fifth of a second.
+    64x64x20 take about a second on two cores.
 
     Parameters
     ----------
@@ -112,7 +114,9 @@ def texture(cycles: Bytes) -> Floats:
             f"cycles of {height}x{width}x{phases} are too small for texture features; "
             f"give at least {MIN_SIDE}x{MIN_SIDE} pixels and 2 phases"
         )
-    rows = [[*_describe_frames(cycle), *_describe_motion(cycle)] for cycle in cycles]
+    # The work is done in C, without the interpreter's lock; no row depends on another.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(_describe, cycles))
     return np.array(rows, dtype=np.float64).reshape(len(cycles), len(TEXTURE_NAMES))
 
 
@@ -170,12 +174,17 @@ def check_cycles(cycles: Bytes, what: str) -> None:
         )
 
 
+def _describe(cycle: Bytes) -> list[float]:
+    return [*_describe_frames(cycle), *_describe_motion(cycle)]
+
+
 def _describe_frames(cycle: Bytes) -> list[float]:
-    frames = np.moveaxis(cycle, -1, 0)  # (T, H, W)
+    frames = np.ascontiguousarray(np.moveaxis(cycle, -1, 0))  # (T, H, W)
     mean = frames.mean()
     centred = frames - mean
-    variance = np.mean(centred**2)
-    skewness = np.mean(centred**3) / (variance + ROUNDING_VARIANCE) ** 1.5
+    squares = centred * centred
+    variance = squares.mean()
+    skewness = np.mean(squares * centred) / (variance + ROUNDING_VARIANCE) ** 1.5
     return [
         mean,
         _log(variance),

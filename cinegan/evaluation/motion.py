@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +60,8 @@ def motion(cycles: Bytes) -> Floats:
     check_cycles(cycles, "the cycles")
     if cycles.shape[-1] < 2:
         raise CineganError("cycles of one phase have no motion; give at least 2 phases")
-    rows = [[*_ring_energies(cycle), *quantities(cycle).values()] for cycle in cycles]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(lambda c: [*_ring_energies(c), *quantities(c).values()], cycles))
     return np.array(rows, dtype=np.float64).reshape(len(cycles), len(MOTION_NAMES))
 
 
