@@ -9,7 +9,7 @@ from typing import SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
+from skimage.feature import graycomatrix, graycoprops
 from skimage.filters import threshold_otsu
 
 from cinegan.errors import CineganError
@@ -235,11 +235,15 @@ def _laplacian(frames: Floats) -> Floats:
 
 
 def _pattern_entropy(frames: Bytes) -> float:
-    strip = frames.reshape(-1, frames.shape[2])
+    """Entropy of the local binary patterns of (T, H, W) frames: which neighbours are as bright."""
+    middle = frames[:, 1:-1, 1:-1]
     # Four neighbours lie on pixels. Eight would be interpolated, and rounding break their ties.
-    codes = local_binary_pattern(strip, P=4, R=1).reshape(frames.shape)
-    # The outermost pixels would look into the next phase.
-    counts = np.bincount(codes[:, 1:-1, 1:-1].astype(np.intp).ravel())
+    across = frames[:, 1:-1, :-2], frames[:, 1:-1, 2:]
+    down = frames[:, :-2, 1:-1], frames[:, 2:, 1:-1]
+    codes = np.zeros(middle.shape, np.uint8)
+    for bit, neighbour in enumerate((*across, *down)):
+        codes |= (neighbour >= middle).astype(np.uint8) << np.uint8(bit)
+    counts = np.bincount(codes.ravel())
     shares = counts[counts > 0] / counts.sum()
     return float(np.sum(shares * np.log2(1 / shares)))
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from skimage.feature import local_binary_pattern
 
 from cinegan.errors import CineganError
 from cinegan.evaluation.features import (
@@ -172,3 +173,13 @@ def test_wrong_cycles_are_refused(cycles, message):
 def test_standardiser_needs_train_cycles():
     with pytest.raises(CineganError, match="no real cycles of train patients"):
         Standardiser.fit(np.empty((0, 3)))
+
+
+def test_patterns_are_those_of_scikit_image():
+    entropies = column(texture(CYCLES), "lbp_entropy")
+    for cycle, entropy in zip(CYCLES, entropies, strict=True):
+        inner = [
+            local_binary_pattern(frame, 4, 1)[1:-1, 1:-1] for frame in np.moveaxis(cycle, -1, 0)
+        ]
+        shares = np.unique(inner, return_counts=True)[1] / np.size(inner)
+        assert entropy == pytest.approx(-np.sum(shares * np.log2(shares)), rel=1e-12)
