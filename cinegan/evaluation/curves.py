@@ -100,19 +100,17 @@ def fidelity_table(
     Returns
     -------
     DataFrame
-        Columns `pair`, `nearest` (the neighbour that balls reach to), `precision`, `recall`,
-        `density` and `coverage`. Pairs of too few cycles are left out.
+        A row for each neighbour that balls reach to: `nearest`, and of each pair
+        `precision_<pair>`, `recall_<pair>`, `density_<pair>` and `coverage_<pair>`, which are nan
+        where a set has too few cycles.
     """
-    rows = []
+    curves = {"nearest": pd.Series(REACHES, dtype=int)}
     for name, pair in pairs.items():
         size = min(len(features.get(each, ())) for each in pair)
-        if size <= max(REACHES):
-            continue
-        draw = np.random.default_rng(seed)
-        judged, reference = (draw.choice(features[each], size, replace=False) for each in pair)
-        for nearest in REACHES:
-            found = manifold(judged, reference, nearest=nearest)
-            rows.append({"pair": name, "nearest": nearest, **found})
-    return pd.DataFrame(
-        rows, columns=["pair", "nearest", "precision", "recall", "density", "coverage"]
-    )
+        found = pd.DataFrame(columns=["precision", "recall", "density", "coverage"], dtype=float)
+        if size > max(REACHES):
+            draw = np.random.default_rng(seed)
+            judged, reference = (draw.choice(features[each], size, replace=False) for each in pair)
+            found = pd.DataFrame([manifold(judged, reference, nearest=n) for n in REACHES])
+        curves |= {f"{measure}_{name}": column for measure, column in found.items()}
+    return pd.DataFrame(curves)
