@@ -42,8 +42,8 @@ def test_held_out_and_val_patients_give_floors_and_copies(folders, capsys):
     others = ["--held-out", folders / "other", "--val", folders / "third"]
     report = told(capsys, folders / "real", folders / "fake", *others, *SMALL, "--partial")
     assert report["n_train_patients"] == 8
-    # One disc is too much like another: the message is the user's to read.
-    assert "is a patient in both" in report["copied_reason"]
+    # The message is the user's to read.
+    assert "too small to tell copies" in report["copied_reason"]
 
 
 def test_two_arrays_are_judged_without_a_floor(folders, tmp_path, capsys):
