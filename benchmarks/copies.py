@@ -73,5 +73,5 @@ CHANGES = {
     "brightened by 20 grey levels and 10 %": _each(lambda cycle, _: cycle * 1.1 + 20),
     "noisy": _each(lambda cycle, draw: cycle + draw.normal(0, NOISE, cycle.shape)),
     "rolled in phase": _each(lambda c, draw: np.roll(c, draw.integers(1, c.shape[-1]), axis=-1)),
-    "all at once": lambda cycles, seed: disturbed(cycles, seed),
+    "all at once": disturbed,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -23,17 +24,26 @@ def run_command(main: Callable[[Sequence[str]], None]) -> None:
         sys.stdout.flush()
     except CineganError as error:
         sys.exit(f"error: {error}")
-    except BrokenPipeError:
-        # Who reads has enough, as `head` has. What is left goes nowhere, also at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            sys.exit(128 + signal.SIGPIPE)
         sys.exit(f"error: {explain_os_error(error)}")
     except KeyboardInterrupt:
         sys.exit(
             "interrupted: nothing half-written was left behind; the same command begins it again, "
             "or goes on from its last saved state"
         )
+
+
+def _nobody_reads() -> bool:
+    """Whether the pipe that broke is the output's: who reads has enough, as `head` has."""
+    output = sys.stdout.fileno()
+    ends = select.poll()
+    ends.register(output, 0)  # a pipe without a reader tells so, whatever is asked
+    if not ends.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # what is left goes nowhere, also at the end
+    return True
 
 
 def explain_os_error(error: OSError) -> str:

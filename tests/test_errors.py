@@ -94,3 +94,15 @@ def test_who_stops_reading_stops_the_command_without_a_word():
     )
     assert read.stdout.split() == ["x", "141"]
     assert read.stderr == ""
+
+
+def test_another_pipe_that_breaks_is_told():
+    program = (
+        "import os\nfrom cinegan.errors import run_command\nreads, writes = os.pipe()\n"
+        "os.close(reads)\nrun_command(lambda _: os.write(writes, b'x'))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == "error: an output: Broken pipe\n"

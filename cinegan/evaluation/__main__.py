@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from cinegan.errors import CineganError, run_command
 from cinegan.evaluation.extractors import chosen
+from cinegan.evaluation.features import MIN_SIDE
 from cinegan.evaluation.judge import judge, write_plots
 from cinegan.evaluation.reading import read_cycles, resized
 from cinegan.files import write_json
@@ -24,9 +25,13 @@ REAL and FAKE are .npy files, or folders of them, one file a patient: cycles of 
 phases last, uint8, or other numbers with --range. REAL, best what the generator was trained on,
 sets the scale of features. Every figure has a floor beside it, real against real: REAL against
 --held-out, cycles of other patients, or else one half of REAL's files against the other. With
---val, a third set of patients, near-copies are counted, too."""
+--held-out and --val, a third set of patients, near-copies are counted, too."""
 
-WITHOUT_TEST = re.compile(r"(_(test|floor|ratio)(_low|_high|_se|_reason)?|_test_patients)$")
+LEAST_CONTRAST = 0.1  # of the real cycles' spread of grey levels
+
+ENDS = "(_low|_high|_se|_reason)?$"
+OF_TEST = re.compile(f"_(test|ratio){ENDS}|^n_test_patients$")
+OF_FLOOR = re.compile(f"_floor{ENDS}")
 OF_COPIES = re.compile(r"^(copied|authentic|likeness)_?")
 
 
@@ -47,6 +52,8 @@ def main(arguments: Sequence[str]) -> None:
     if options.size:
         samples = resized(samples, options.size)
         read = {split: (resized(c, options.size), owners) for split, (c, owners) in read.items()}
+    _check_contrast(options.fake, samples, read["train"][0])
+    given = set(read)
     if "test" not in read and len(set(read["train"][1])) > 1:
         read["train"], read["test"] = _halves(*read["train"], options.seed)
     nobody = samples[:0], np.empty(0, dtype=str)
@@ -62,7 +69,7 @@ def main(arguments: Sequence[str]) -> None:
         required=names,
     )
     judged = judge(samples, real, patients, extractors, seed=options.seed)
-    report = _asked_for(judged.report, set(read))
+    report = _asked_for(judged.report, given, floor="test" in read)
     reasons = [report[f"{key}_reason"] for key in report if f"{key}_reason" in report]
     if reasons and not options.partial:
         raise CineganError(
@@ -97,7 +104,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("BLACK", "WHITE"),
         help="of arrays that are not uint8, such as -1 1",
     )
-    parser.add_argument("--size", type=int, help="resize all cycles to so many pixels per side")
+    parser.add_argument(
+        "--size", type=_at_least(MIN_SIDE), help="resize all cycles to so many pixels per side"
+    )
     parser.add_argument(
         "--extractors",
         default="texture,motion,patches",
@@ -108,11 +117,20 @@ def _parser() -> argparse.ArgumentParser:
         "--encoder", type=Path, default=Path("data/encoders/ventricles"), help="of cardiac"
     )
     parser.add_argument("--inception-weights", type=Path, metavar="FILE", help="of inception")
-    parser.add_argument("--seed", type=int, default=0, help="of every draw (default: 0)")
+    parser.add_argument("--seed", type=_at_least(0), default=0, help="of every draw (default: 0)")
     parser.add_argument("--partial", action="store_true", help="take what can be told")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also figures, plots and a page")
     return parser
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text}; at least {least}")
+        return int(text)
+
+    return number
 
 
 Cycles = tuple[np.ndarray, np.ndarray]
@@ -125,12 +143,27 @@ def _halves(cycles: np.ndarray, patients: np.ndarray, seed: int) -> tuple[Cycles
     return (cycles[first], patients[first]), (cycles[~first], patients[~first])
 
 
-def _asked_for(report: dict[str, Any], given: set[str]) -> dict[str, Any]:
-    """Without the figures that take a set which was not given."""
+def _check_contrast(fake: Path, samples: np.ndarray, real: np.ndarray) -> None:
+    """Refuse grey levels of another scale than the real ones', as a mistaken range gives them."""
+    spreads = [float(np.subtract(*np.percentile(each, (99, 1)))) for each in (samples, real)]
+    if spreads[0] < LEAST_CONTRAST * spreads[1]:
+        raise CineganError(
+            f"{fake}: grey levels spread over {spreads[0]:.0f} of 255, real ones over "
+            f"{spreads[1]:.0f}; bring both to one scale (--range says what is black and white)"
+        )
+
+
+def _asked_for(report: dict[str, Any], given: set[str], floor: bool) -> dict[str, Any]:
+    """Without the figures that take a set which was not given.
+
+    Halves of REAL make a floor. They are no cycles that the generator has not seen, so nothing is
+    told of `test`, nor of copies, which may be of either half.
+    """
     return {
         key: value
         for key, value in report.items()
-        if ("test" in given or not WITHOUT_TEST.search(key))
+        if ("test" in given or not OF_TEST.search(key))
+        and (floor or not OF_FLOOR.search(key))
         and ({"test", "val"} <= given or not OF_COPIES.match(key))
     }
 

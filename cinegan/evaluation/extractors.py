@@ -164,7 +164,7 @@ def chosen(
     Parameters
     ----------
     names : sequence of str
-        Of `NAMES`.
+        Of texture, motion, patches, cardiac and inception.
     size : int
         Pixels per side of the cycles.
     seed : int

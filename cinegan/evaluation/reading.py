@@ -36,7 +36,8 @@ def read_cycles(
     ------
     CineganError
         If there is nothing to read, an array has other axes, sizes differ, values are not finite or
-        outside of the range, no range is named where one is needed, or a cycle is constant.
+        outside of the range, no range is named where one is needed, or all frames of a cycle are
+        constant.
     """
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     if not files:
@@ -53,8 +54,10 @@ def read_cycles(
 def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:
     try:
         array = np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise CineganError(f"{file}: not a .npy file that can be read: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise CineganError(f"{file}: an archive of arrays; save each with numpy.save")
     if array.ndim == 3:
         array = array[None]
     if array.ndim != 4 or not array.size:
@@ -67,10 +70,11 @@ def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:
             f"{MIN_SIDE}x{MIN_SIDE} pixels and 2 phases are needed"
         )
     cycles = _grey(file, array, value_range)
-    flat = cycles.reshape(len(cycles), -1)
-    constant = np.flatnonzero(flat.min(axis=1) == flat.max(axis=1))
-    if len(constant):
-        raise CineganError(f"{file}: cycle {constant[0]} is constant; leave such cycles out")
+    flat = np.all(cycles.min(axis=(1, 2)) == cycles.max(axis=(1, 2)), axis=1)
+    if flat.any():
+        raise CineganError(
+            f"{file}: the frames of cycle {flat.argmax()} are constant; leave such cycles out"
+        )
     return cycles
 
 
@@ -87,6 +91,8 @@ def _grey(file: Path, array: np.ndarray, value_range: tuple[float, float] | None
             "what is white: --range BLACK WHITE"
         )
     black, white = value_range
+    if not (np.isfinite(value_range).all() and black < white):
+        raise CineganError(f"--range {black:g} {white:g}: two numbers are needed, black the lower")
     if array.min() < black or array.max() > white:
         raise CineganError(
             f"{file}: values from {array.min():g} to {array.max():g} do not lie in --range "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -357,12 +358,13 @@ def _check_patients(features: Mapping[str, Floats], patients: Mapping[str, NDArr
         cycles, named = len(features.get(split, ())), len(_of(patients, split))
         if cycles and cycles != named:
             raise CineganError(f"{cycles} {split} cycles but {named} patient ids; give one each")
-    shared = sorted(set(_of(patients, "train")) & set(_of(patients, "test")))
-    if shared:
-        raise CineganError(
-            f"patient {shared[0]} stands in both train and test; split by patient, "
-            "or the floor compares a patient with the same one"
-        )
+    for one, other in combinations(("train", "val", "test"), 2):
+        shared = sorted(set(_of(patients, one)) & set(_of(patients, other)))
+        if shared:
+            raise CineganError(
+                f"patient {shared[0]} stands in both {one} and {other}; split by patient, "
+                "or a patient is compared with the same one"
+            )
 
 
 def _of(patients: Mapping[str, NDArray[Any]], split: str) -> list[str]:

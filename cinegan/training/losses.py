@@ -37,8 +37,8 @@ class CrossEntropy:
 
         With s the logistic function of the logit, the generator's derivative is s - 1, the
         discriminator's s for a label of 0, and their ratio -exp(-logit); for a label of 1 the two
-        are the same. Exact for logits down to -80: there the discriminator's derivative comes near
-        the smallest float32, and what is lost below belongs to a generator that has long failed.
+        are the same. Exact for logits down to -70; below, the discriminator's derivative is lost on
+        its way back in float32, and from -78 on the generator gets nothing of that cycle.
         """
         told_fake = -ops.exp(-ops.clip(fake, -80.0, 80.0))
         return ops.where(ops.greater(fake_labels, 0.5), ops.ones_like(told_fake), told_fake)

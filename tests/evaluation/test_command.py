@@ -32,10 +32,28 @@ def told(capsys, *arguments):
 
 def test_two_folders_are_judged_with_a_floor_from_halves_of_the_real_one(folders, capsys):
     report = told(capsys, folders / "real", folders / "fake", *SMALL)
-    assert report["n_train_patients"] == report["n_test_patients"] == 4
-    for end in ("train", "test", "floor"):
+    assert report["n_train_patients"] == 4
+    for end in ("train", "floor"):
         assert report[f"kid_motion_{end}"] is not None
-    assert not any(key.startswith("copied") for key in report)
+    # The generator may have learnt from either half: neither is a test, and copies may be of both.
+    assert not any("_test" in key or "_ratio" in key for key in report)
+    assert not any(key.startswith(("copied", "authentic", "likeness")) for key in report)
+    both = told(capsys, folders / "real", folders / "fake", *SMALL, "--val", folders / "third")
+    assert both == report
+
+
+def test_a_patient_of_val_is_no_other(folders):
+    others = ["--held-out", folders / "other", "--val", folders / "other"]
+    with pytest.raises(CineganError, match="P20 stands in both val and test"):
+        main([*map(str, (folders / "real", folders / "fake", *others)), *SMALL])
+
+
+@pytest.mark.parametrize("options", [["--size", "-5"], ["--size", "0"], ["--seed", "-1"]])
+def test_options_out_of_range_are_refused(folders, capsys, options):
+    with pytest.raises(SystemExit) as ended:
+        main([str(folders / "real"), str(folders / "fake"), *options])
+    assert ended.value.code == 2
+    assert f"argument {options[0]}" in capsys.readouterr().err
 
 
 def test_held_out_and_val_patients_give_floors_and_copies(folders, capsys):
@@ -64,7 +82,7 @@ def test_other_values_and_sizes_are_brought_to_one_path(folders, tmp_path, capsy
     ranged = told(capsys, folders / "real", tmp_path / "fake.npy", *SMALL, "--range", -1, 1)
     assert ranged == plain
     larger = told(capsys, folders / "real", folders / "fake", *SMALL, "--size", 32)
-    assert larger["kid_motion_test"] == pytest.approx(plain["kid_motion_test"], rel=0.5)
+    assert larger["kid_motion_train"] == pytest.approx(plain["kid_motion_train"], rel=0.5)
 
 
 def test_everything_is_written_where_asked(folders, tmp_path, capsys):
@@ -82,6 +100,8 @@ BAD = {
     "none": np.zeros((0, SIZE, SIZE, PHASES), np.uint8),
     "small": np.zeros((3, 8, 8, PHASES), np.uint8),
     "words": np.array([[[["a"]]]]),
+    "flickering": np.zeros((2, SIZE, SIZE, PHASES), np.uint8) + np.arange(PHASES, dtype=np.uint8),
+    "bits": (patient_cycles(1) > 90).astype(np.uint8),
     "phases": patient_cycles(1)[..., :7],
     "large": np.repeat(np.repeat(patient_cycles(1), 2, axis=1), 2, axis=2),
     "few": patient_cycles(1)[:3],
@@ -94,7 +114,12 @@ BAD = {
         ("nan", "values that are not finite", ["--range", "0", "1"]),
         ("float", "float64 from 0 to 1; say what is black and what is white: --range", []),
         ("float", "do not lie in --range 0 0.5", ["--range", "0", "0.5"]),
-        ("constant", "cycle 0 is constant", []),
+        ("float", "--range 1 0: two numbers are needed, black the lower", ["--range", "1", "0"]),
+        ("float", "--range 0 nan: two numbers", ["--range", "0", "nan"]),
+        ("float", "grey levels spread over 1 of 255", ["--range", "0", "255"]),
+        ("constant", "the frames of cycle 0 are constant", []),
+        ("flickering", "the frames of cycle 0 are constant", []),
+        ("bits", "grey levels spread over 1 of 255", []),
         ("flat", r"shape \(24, 24\); cycles are \(n, H, W, T\)", []),
         ("none", r"shape \(0, 24, 24, 12\)", []),
         ("small", "at least 16x16 pixels", []),
@@ -113,6 +138,16 @@ def test_what_cannot_be_judged_is_refused(folders, tmp_path, capsys, name, messa
         main([str(folders / "real"), str(path), *SMALL, *options, "--out", str(tmp_path / "out")])
     assert not capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+
+
+def test_files_that_are_no_arrays_are_refused(tmp_path):
+    (tmp_path / "empty.npy").touch()
+    with pytest.raises(CineganError, match=r"not a \.npy file that can be read"):
+        read_cycles(tmp_path / "empty.npy")
+    np.savez(tmp_path / "archive.npz", cycles=patient_cycles(1))
+    (tmp_path / "archive.npz").rename(tmp_path / "archive.npy")
+    with pytest.raises(CineganError, match="an archive of arrays"):
+        read_cycles(tmp_path / "archive.npy")
 
 
 def test_fewer_cycles_than_features_are_refused_or_told_in_part(folders, capsys):
