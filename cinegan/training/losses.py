@@ -1,7 +1,8 @@
 """Adversarial losses, one value per cycle, as functions of the discriminator's logits.
 
 The two networks' losses go back through the discriminator in one pass where that is exact: each
-loss says by which factor its derivative with respect to a fake cycle becomes the generator's.
+loss says by which factor its derivative with respect to a fake cycle becomes the generator's, and
+down to which logit float32 can tell it so.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ class CrossEntropy:
 
     # The ratio below holds where a logit depends on its own cycle alone.
     shared_by_coupled_logits = False
+    # Below, the discriminator's derivative, exp(logit), times those of its layers would be too near
+    # float32's smallest number, 1e-38, to be brought back by its inverse.
+    lowest_shared = -50.0
 
     def discriminator(self, real: Any, fake: Any, real_labels: Any, fake_labels: Any) -> Any:
         """(n, 1) logits and what the discriminator is told, 1 for real, to (n, 1)."""
@@ -37,10 +41,9 @@ class CrossEntropy:
 
         With s the logistic function of the logit, the generator's derivative is s - 1, the
         discriminator's s for a label of 0, and their ratio -exp(-logit); for a label of 1 the two
-        are the same. Exact for logits down to -70; below, the discriminator's derivative is lost on
-        its way back in float32, and from -78 on the generator gets nothing of that cycle.
+        are the same. Of no use below `lowest_shared`.
         """
-        told_fake = -ops.exp(-ops.clip(fake, -80.0, 80.0))
+        told_fake = -ops.exp(-ops.clip(fake, self.lowest_shared, 80.0))
         return ops.where(ops.greater(fake_labels, 0.5), ops.ones_like(told_fake), told_fake)
 
 
@@ -53,6 +56,7 @@ class Wasserstein:
 
     # The generator's loss is minus the discriminator's term of the fake cycles, as a whole.
     shared_by_coupled_logits = True
+    lowest_shared = None  # at any score
 
     def __init__(self, drift: float) -> None:
         self.drift = drift

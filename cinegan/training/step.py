@@ -236,12 +236,13 @@ class TrainingStep:
     ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Fake cycles, both networks' gradients, what AVERAGED names, and the real scores.
 
-        One pass back through the discriminator serves both networks if the loss allows it.
+        One pass back through the discriminator serves both networks if the loss allows it; where a
+        fake cycle's logit is too low for that, the generator gets a pass of its own.
         """
         labels = self._labels(len(real))
         with tf.GradientTape() as generator_tape:
             fake = self.pair.generator(latents, training=True)
-        with tf.GradientTape(persistent=not self._one_pass_back) as tape:
+        with tf.GradientTape(persistent=True) as tape:
             tape.watch(fake)
             see_real = partial(self._seen, noise, AUGMENT_REAL, NOISE_REAL)
             see_fake = partial(self._seen, noise, AUGMENT_FAKE, NOISE_FAKE)
@@ -251,13 +252,17 @@ class TrainingStep:
             penalty = self._penalty(seen_real, seen_fake, slope)
             loss_of_generator = tf.reduce_mean(self._loss.generator(fake_scores))
             whole = loss + penalty
+        own_pass = partial(tape.gradient, loss_of_generator, fake)
         if self._one_pass_back:
             *of_discriminator, of_fake = tape.gradient(whole, [*self._discriminator_weights, fake])
             ratio = self._loss.gradient_ratio(fake_scores, labels[1])
             of_fake *= ratio[:, :, None, None]  # (n, 1, 1, 1)
+            if self._loss.lowest_shared is not None:
+                shared, too_low = of_fake, tf.reduce_min(fake_scores) < self._loss.lowest_shared
+                of_fake = tf.cond(too_low, own_pass, lambda: shared)
         else:
             of_discriminator = tape.gradient(whole, self._discriminator_weights)
-            of_fake = tape.gradient(loss_of_generator, fake)
+            of_fake = own_pass()
         of_generator = generator_tape.gradient(fake, self._weights, output_gradients=of_fake)
         averaged = tf.stack(
             [
