@@ -1,8 +1,8 @@
 """Trainings with one switch changed at a time, a few seeds each, judged on val.
 
-Two studies: GANHacks on the original's DCGAN-64, and the parts of our own pair, each left out or
-done otherwise. The cohort is that of `data/ventricles`, as the pipeline left it; no test patient is
-read.
+Three studies: GANHacks on the original's DCGAN-64; the parts of our own pair, each left out or done
+otherwise; and our own pair beside the sketch that it began from. The cohort is that of
+`data/ventricles`, as the pipeline left it; no test patient is read.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ SAMPLES = 256
 
 
 class Study(NamedTuple):
-    """What is changed, of the network or of its training, and how long each variant trains."""
+    """What is changed, of a network or of its training, and how long each variant trains."""
 
+    model: str
     kimg: float
     variants: dict[str, dict[str, Any]]
 
 
 STUDIES = {
     "dcgan64": Study(
+        model="dcgan64",
         kimg=12.0,
         variants={
             "as the original": {},
@@ -41,6 +43,7 @@ STUDIES = {
         },
     ),
     "cinegan64": Study(
+        model="cinegan64",
         kimg=10.0,
         variants={
             "as it is": {},
@@ -52,11 +55,30 @@ STUDIES = {
             "bent wholly from the start": {"warp_kimg": 0.0},
         },
     ),
+    "sketch": Study(
+        model="cinegan64",
+        kimg=10.0,
+        variants={
+            "cinegan64": {},
+            # With all harmonics alike at first, these are phases in other coordinates.
+            "the sketch": {
+                "generator": [384, 256, 192, 96, 64],
+                "discriminator": [64, 128, 256, 384],
+                "smoothness": 0.0,
+                "motion": 0.0,
+                "batch": 32,
+                "augment": ["brightness", "contrast", "translation", "cutout"],
+                "augment_strength": 1.0,
+                "augment_target": None,
+                "warp": 0.0,
+            },
+        },
+    ),
 }
 
 
 def measure(only: str | None = None) -> dict[str, Any]:
-    """Train and judge all variants of both studies, or of `only` one."""
+    """Train and judge all variants of all studies, or of `only` one."""
     if only is not None and only not in STUDIES:
         raise CineganError(f"no study {only!r}; there are {', '.join(STUDIES)}")
     return {
@@ -75,7 +97,7 @@ def _floor(name: str) -> dict[str, float]:
     from cinegan.data.cohort import Cohort
     from cinegan.params import load_params
 
-    model = load_params(PARAMS).model_named(name)
+    model = load_params(PARAMS).model_named(STUDIES[name].model)
     cohort = Cohort(PARAMS.parent / model.folder)
     figures = against_val(cohort.split("train", model.size)[0], cohort)
     return {measure: round(value, 2) for measure, value in figures.items()}
@@ -112,7 +134,8 @@ def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
     from cinegan.training.networks import load_generator
     from cinegan.training.runtime import configure
 
-    model, study = load_params(PARAMS).model_named(name), STUDIES[name]
+    study = STUDIES[name]
+    model = load_params(PARAMS).model_named(study.model)
     changes = study.variants[variant]
     of_network = {k: v for k, v in changes.items() if k in type(model.network).model_fields}
     of_training = {k: v for k, v in changes.items() if k not in of_network}
