@@ -16,7 +16,7 @@ from cinegan.models import DISCRIMINATOR_WEIGHTS, RECORD, WEIGHTS
 from cinegan.params import NetworkOptions
 from cinegan.sampling import latents
 
-# A batch is as large as in training: the variance within a small one is too low.
+# A batch is at least as large as in training: the variance within a smaller one would be too low.
 SETTLING_BATCHES, SETTLING_BATCH = 8, 32
 SETTLING_LATENTS = 2**32  # far from those of samples
 

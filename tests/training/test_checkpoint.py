@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -102,3 +105,35 @@ def test_a_second_process_waits_for_the_first(tmp_path, states):
         assert not entered.wait(0.5)
     assert entered.wait(10)
     thread.join()
+
+
+# Saves one state after another, each of 80 MB that say which it is.
+SAVING = """
+import sys
+from pathlib import Path
+import numpy as np
+from cinegan.training.checkpoint import Checkpoints
+states = Checkpoints(Path(sys.argv[1]), "tiny", {"architecture": "dcgan", "seed": 1})
+with states.lock():
+    for step in range(1000):
+        states.save({"weights": np.full(10**7, float(step)), "step": np.int64(step)})
+        print(step, flush=True)
+"""
+
+
+@pytest.mark.parametrize("written", [1, 3])
+def test_a_kill_during_a_write_leaves_the_state_before_it(tmp_path, states, written):
+    partial = states.snapshots.with_name(".state.npz.partial.npz")
+    with subprocess.Popen(
+        [sys.executable, "-c", SAVING, tmp_path], stdout=subprocess.PIPE, text=True
+    ) as process:
+        for _ in range(written):
+            process.stdout.readline()
+        while not partial.exists():
+            assert process.poll() is None
+        process.kill()
+        last = ([written - 1] + [int(line) for line in process.stdout])[-1]
+    assert process.returncode == -signal.SIGKILL
+    found = states.load()
+    assert int(found["step"]) in (last, last + 1)  # renamed, and killed before it could say so
+    np.testing.assert_array_equal(found["weights"], np.full(10**7, float(found["step"])))

@@ -19,52 +19,87 @@ from cinegan.models.layers import (
 def outputs_and_gradients(layer, x, upstream):
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = layer(x)
+        y = tf.cast(layer(x), tf.float32)
         loss = tf.reduce_sum(y * upstream)
     return [y, *tape.gradient(loss, [x, *(v.value for v in layer.trainable_variables)])]
 
 
-@pytest.mark.parametrize(
-    ("fast", "plain", "options", "side", "channels"),
-    [
-        (FourierConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 1}, 8, 6),
-        (FourierConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 1}, 5, 3),
-        (PatchConv2D, keras.layers.Conv2D, {"strides": 2}, 8, 6),
-        (PatchConv2D, keras.layers.Conv2D, {"strides": 2}, 16, 3),
-        (PatchConv2D, keras.layers.Conv2D, {"strides": 1}, 6, 2),
-        (PatchConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 2}, 8, 6),
-        (PatchConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 1}, 5, 3),
-    ],
-)
-def test_fast_convolutions_equal_those_of_keras(fast, plain, options, side, channels):
+CONVOLUTIONS = [
+    (FourierConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 1}, 8, 6),
+    (FourierConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 1}, 5, 3),
+    (PatchConv2D, keras.layers.Conv2D, {"strides": 2}, 8, 6),
+    (PatchConv2D, keras.layers.Conv2D, {"strides": 2}, 16, 3),
+    (PatchConv2D, keras.layers.Conv2D, {"strides": 1}, 6, 2),
+    (PatchConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 2}, 8, 6),
+    (PatchConv2DTranspose, keras.layers.Conv2DTranspose, {"strides": 1}, 5, 3),
+]
+
+
+def convolutions(fast, plain, options, dtype):
+    """A layer of ours and the one of Keras, not built yet."""
     bias = fast is PatchConv2D
-    layers = [k(4, 5, padding="same", use_bias=bias, **options) for k in (fast, plain)]
+    options = options | {"padding": "same", "use_bias": bias, "dtype": dtype}
+    return [kind(4, 5, **options) for kind in (fast, plain)]
+
+
+def enlarging(dtype):
+    plain = keras.layers.Conv2D(4, 3, padding="same", use_bias=False, dtype=dtype)
+    return EnlargingConv2D(4, dtype=dtype), keras.Sequential(
+        [keras.layers.UpSampling2D(2, dtype=dtype), plain]
+    )
+
+
+def results(layers, shape):
+    """Outputs and gradients of layers, given equal weights, for input of a shape (n, H, W, C)."""
     rng = np.random.default_rng(0)
-    x = tf.constant(rng.normal(size=(3, side, side, channels)), tf.float32)
+    x = tf.constant(rng.normal(size=shape), tf.float32)
     for layer in layers:
         layer.build(x.shape)
-    layers[1].set_weights(layers[0].get_weights())
-    upstream = tf.constant(rng.normal(size=layers[1](x).shape), tf.float32)
-    ours, theirs = (outputs_and_gradients(layer, x, upstream) for layer in layers)
-    for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-5 * float(tf.reduce_max(tf.abs(b))))
+        layer.set_weights(layers[0].get_weights())
+    upstream = tf.constant(rng.normal(size=layers[1].compute_output_shape(x.shape)), tf.float32)
+    found = [outputs_and_gradients(layer, x, upstream) for layer in layers]
+    return [[tf.cast(value, tf.float32) for value in of_layer] for of_layer in found]
 
 
-@pytest.mark.parametrize(("height", "width", "channels"), [(4, 4, 6), (8, 5, 1), (1, 2, 3)])
-def test_an_enlarging_convolution_is_one_of_an_enlarged_image(height, width, channels):
-    layer = EnlargingConv2D(4)
-    rng = np.random.default_rng(0)
-    x = tf.constant(rng.normal(size=(3, height, width, channels)), tf.float32)
-    layer.build(x.shape)
-    plain = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)
-    both = keras.Sequential([keras.layers.UpSampling2D(2), plain])
-    both.build(x.shape)
-    plain.set_weights(layer.get_weights())
-    assert layer.compute_output_shape(x.shape) == both.output_shape
-    upstream = tf.constant(rng.normal(size=both.output_shape), tf.float32)
-    ours, theirs = (outputs_and_gradients(each, x, upstream) for each in (layer, both))
-    for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-5 * float(tf.reduce_max(tf.abs(b))))
+def assert_equal(found, expected, share=2e-5):
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=share * float(tf.reduce_max(tf.abs(b))))
+
+
+def assert_as_near_in_bfloat16(layers, exact, shape):
+    """Ours no further from what float32 gives than twice as far as the layer of Keras is."""
+    for ours, theirs, true in zip(*results([*layers, exact], shape), strict=True):
+        off, allowed = (float(tf.norm(each - true) / tf.norm(true)) for each in (ours, theirs))
+        assert off <= 2 * allowed
+        assert 1e-4 < allowed < 0.05  # rounded, and to 8 bits
+
+
+@pytest.mark.parametrize(("fast", "plain", "options", "side", "channels"), CONVOLUTIONS)
+def test_fast_convolutions_equal_those_of_keras(fast, plain, options, side, channels):
+    ours, theirs = results(convolutions(fast, plain, options, "float32"), (3, side, side, channels))
+    assert_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("fast", "plain", "options", "side", "channels"), CONVOLUTIONS)
+def test_fast_convolutions_are_as_exact_in_bfloat16(fast, plain, options, side, channels):
+    _, exact = convolutions(fast, plain, options, "float32")
+    layers = convolutions(fast, plain, options, "mixed_bfloat16")
+    assert_as_near_in_bfloat16(layers, exact, (3, side, side, channels))
+
+
+ENLARGED = [(3, 4, 4, 6), (3, 8, 5, 1), (3, 1, 2, 3)]
+
+
+@pytest.mark.parametrize("shape", ENLARGED)
+def test_an_enlarging_convolution_is_one_of_an_enlarged_image(shape):
+    layers = enlarging("float32")
+    assert_equal(*results(layers, shape))
+    assert layers[0].compute_output_shape(shape) == layers[1].compute_output_shape(shape)
+
+
+@pytest.mark.parametrize("shape", ENLARGED)
+def test_an_enlarging_convolution_is_as_exact_in_bfloat16(shape):
+    assert_as_near_in_bfloat16(enlarging("mixed_bfloat16"), enlarging("float32")[1], shape)
 
 
 @pytest.mark.parametrize("activation", [tf.identity, tf.tanh], ids=["linear", "tanh"])
