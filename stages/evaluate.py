@@ -45,9 +45,11 @@ def main(arguments: Sequence[str]) -> None:
         patients,
         extractors,
         seed=params.seed,
+        centred=model.input == "ventricles",
         extrapolate=options.extrapolate,
     )
-    report = {"input": model.input, "size": size, **judged.report}
+    pixels = f"{size}x{size}, by one antialiased filter, rounded to 8 bits"
+    report = {"input": model.input, "size": size, "pixels": pixels, **judged.report}
 
     metrics, plots = Path("metrics/models") / f"{name}.json", Path("metrics/plots") / name
     write_json(metrics, report)

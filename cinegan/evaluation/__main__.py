@@ -14,7 +14,7 @@ import numpy as np
 
 from cinegan.errors import CineganError, run_command
 from cinegan.evaluation.extractors import chosen
-from cinegan.evaluation.features import MIN_SIDE
+from cinegan.evaluation.features import MIN_SIDE, unfit
 from cinegan.evaluation.judge import judge, write_plots
 from cinegan.evaluation.reading import read_cycles, resized
 from cinegan.files import write_json
@@ -27,12 +27,10 @@ sets the scale of features. Every figure has a floor beside it, real against rea
 --held-out, cycles of other patients, or else one half of REAL's files against the other. With
 --held-out and --val, a third set of patients, near-copies are counted, too."""
 
-LEAST_CONTRAST = 0.1  # of the real cycles' spread of grey levels
-
-ENDS = "(_low|_high|_se|_reason)?$"
+ENDS = "(_low|_high|_se)?(_reason)?$"
 OF_TEST = re.compile(f"_(test|ratio){ENDS}|^n_test_patients$")
 OF_FLOOR = re.compile(f"_floor{ENDS}")
-OF_COPIES = re.compile(r"^(copied|authentic|likeness)_?")
+OF_COPIES = re.compile(r"^(copied|authentic|likeness|nearer)_?")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -52,7 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     if options.size:
         samples = resized(samples, options.size)
         read = {split: (resized(c, options.size), owners) for split, (c, owners) in read.items()}
-    _check_contrast(options.fake, samples, read["train"][0])
+    if fault := unfit(samples, read["train"][0]):
+        raise CineganError(f"{options.fake}: {fault} (--range says what is black and white)")
     given = set(read)
     if "test" not in read and len(set(read["train"][1])) > 1:
         read["train"], read["test"] = _halves(*read["train"], options.seed)
@@ -68,9 +67,15 @@ def main(arguments: Sequence[str]) -> None:
         weights=options.inception_weights,
         required=names,
     )
-    judged = judge(samples, real, patients, extractors, seed=options.seed)
+    judged = judge(
+        samples, real, patients, extractors, seed=options.seed, centred=not options.frames
+    )
     report = _asked_for(judged.report, given, floor="test" in read)
-    reasons = [report[f"{key}_reason"] for key in report if f"{key}_reason" in report]
+    reasons = [
+        report[f"{key}_reason"]
+        for key, value in report.items()
+        if value is None and not key.endswith(("_low", "_high", "_se"))
+    ]
     if reasons and not options.partial:
         raise CineganError(
             f"{len(reasons)} figures cannot be told: {'; '.join(dict.fromkeys(reasons))}. Give "
@@ -117,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
         "--encoder", type=Path, default=Path("data/encoders/ventricles"), help="of cardiac"
     )
     parser.add_argument("--inception-weights", type=Path, metavar="FILE", help="of inception")
+    parser.add_argument(
+        "--frames", action="store_true", help="whole fields of view, the heart not in the middle"
+    )
     parser.add_argument("--seed", type=_at_least(0), default=0, help="of every draw (default: 0)")
     parser.add_argument("--partial", action="store_true", help="take what can be told")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -143,16 +151,6 @@ def _halves(cycles: np.ndarray, patients: np.ndarray, seed: int) -> tuple[Cycles
     return (cycles[first], patients[first]), (cycles[~first], patients[~first])
 
 
-def _check_contrast(fake: Path, samples: np.ndarray, real: np.ndarray) -> None:
-    """Refuse grey levels of another scale than the real ones', as a mistaken range gives them."""
-    spreads = [float(np.subtract(*np.percentile(each, (99, 1)))) for each in (samples, real)]
-    if spreads[0] < LEAST_CONTRAST * spreads[1]:
-        raise CineganError(
-            f"{fake}: grey levels spread over {spreads[0]:.0f} of 255, real ones over "
-            f"{spreads[1]:.0f}; bring both to one scale (--range says what is black and white)"
-        )
-
-
 def _asked_for(report: dict[str, Any], given: set[str], floor: bool) -> dict[str, Any]:
     """Without the figures that take a set which was not given.
 
@@ -172,7 +170,7 @@ def _table(report: dict[str, Any]) -> str:
     """A line a figure, with its interval."""
     lines = []
     for key, value in report.items():
-        if key.endswith(("_low", "_high", "_se")):
+        if key.removesuffix("_reason").endswith(("_low", "_high", "_se")):
             continue
         low, high, error = (report.get(f"{key}_{end}") for end in ("low", "high", "se"))
         told = "" if low is None else f"   {low:.4g} to {high:.4g}"

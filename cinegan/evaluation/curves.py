@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,16 +53,16 @@ def spectrum_table(sets: Mapping[str, Bytes]) -> pd.DataFrame:
 
 
 def histogram_table(
-    features: Mapping[str, Floats], columns: tuple[str, ...], chosen: tuple[str, ...]
+    features: Mapping[str, Floats], columns: Sequence[str], chosen: Sequence[str]
 ) -> pd.DataFrame:
     """How each of some features is distributed in each set.
 
     Parameters
     ----------
     features : mapping of set to ndarray of float64, shape (n, d)
-    columns : tuple of str
+    columns : sequence of str
         Names of all d features.
-    chosen : tuple of str
+    chosen : sequence of str
         Those to tell.
 
     Returns

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ Values = NDArray[Any]
 Bytes = NDArray[np.uint8]
 
 MEASURES = ("frechet", "kid", "precision", "recall", "density", "coverage")
+
+
+def bounds(measure: str) -> tuple[float, float]:
+    """The least and the greatest value that a measure can have, but for rounding."""
+    if measure in ("precision", "recall", "coverage"):
+        return 0.0, 1.0
+    return (-inf if measure == "kid" else 0.0), inf
 
 
 def all_measures(judged: Values, reference: Values) -> dict[str, float]:
@@ -55,6 +63,8 @@ class Extractor:
         Whether features are measured in standard deviations of train cycles.
     rows : int
         Features of a cycle: 1, or one for each frame that is seen.
+    centred : tuple of str
+        Measures that mean something only where the heart is in the middle.
     """
 
     name: str
@@ -64,6 +74,7 @@ class Extractor:
     measure: Callable[[Values, Values], Mapping[str, float]] = all_measures
     standardised: bool = True
     rows: int = 1
+    centred: tuple[str, ...] = ()
 
 
 def _with_quantities(judged: Values, reference: Values) -> dict[str, float]:
@@ -85,6 +96,7 @@ MOTION = Extractor(
     MOTION_NAMES,
     measures=(*MEASURES, *(f"w1_{name}" for name in QUANTITIES)),
     measure=_with_quantities,
+    centred=("w1_contraction", "w1_end_systole"),
 )
 
 

@@ -62,6 +62,7 @@ GLCM_ANGLES = (0.0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
 DETAIL_LEVELS = 4
 MIN_SIDE = 2**DETAIL_LEVELS
 POOL_RADIUS = 0.5
+LEAST_CONTRAST = 0.1  # of the real cycles' spread of grey levels
 
 
 def texture(cycles: Bytes) -> Floats:
@@ -172,6 +173,31 @@ def check_cycles(cycles: Bytes, what: str) -> None:
             f"{what} must be uint8 of shape (n, H, W, T), not {cycles.dtype} of shape "
             f"{cycles.shape}; map intensities to 0..255 first"
         )
+
+
+def unfit(samples: Bytes, real: Bytes) -> str:
+    """Why synthetic cycles cannot be judged beside real ones; empty if they can.
+
+    Parameters
+    ----------
+    samples, real : ndarray of uint8, shapes (n, H, W, T) and (m, H, W, T)
+        There are no faults of a set beside one that is empty, but for constant cycles.
+    """
+    flat = (samples.min(axis=(1, 2)) == samples.max(axis=(1, 2))).all(axis=1)
+    if flat.any():
+        return f"{flat.sum()} of {len(flat)} cycles are constant, the first being {flat.argmax()}"
+    if not len(samples) or not len(real):
+        return ""
+    if samples.shape[1:] != real.shape[1:]:
+        shapes = ["x".join(map(str, each.shape[1:])) for each in (samples, real)]
+        return f"cycles are of {shapes[0]}, real ones of {shapes[1]}; bring both to one HxWxT"
+    spreads = [float(np.subtract(*np.percentile(each, (99, 1)))) for each in (samples, real)]
+    if spreads[0] < LEAST_CONTRAST * spreads[1]:
+        return (
+            f"grey levels spread over {spreads[0]:.0f} of 255, real ones over {spreads[1]:.0f}; "
+            "bring both to one scale"
+        )
+    return ""
 
 
 def _describe(cycle: Bytes) -> list[float]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from cinegan import figures
 from cinegan.errors import CineganError
 from cinegan.evaluation.curves import fidelity_table, histogram_table, spectrum_table
-from cinegan.evaluation.extractors import MOTION, TEXTURE, Extractor, Lacking
+from cinegan.evaluation.extractors import MEASURES, MOTION, TEXTURE, Extractor, Lacking
+from cinegan.evaluation.features import check_cycles, unfit
 from cinegan.evaluation.memorization import likeness
 from cinegan.evaluation.motion import QUANTITIES
 from cinegan.evaluation.page import write_page
@@ -25,6 +26,7 @@ from cinegan.evaluation.report import (
     descriptor_table,
     features_of,
     figures_of_merit,
+    nearness,
     not_measured,
     pool_table,
     variety,
@@ -51,9 +53,13 @@ def judge(
     extractors: Iterable[Extractor | Lacking],
     *,
     seed: int,
+    centred: bool = True,
     extrapolate: bool = False,
 ) -> Judgement:
     """Take every figure of a set of samples.
+
+    Samples that cannot be judged (constant ones, with another number of phases or on another scale
+    of grey levels) leave all figures of theirs None, with the reason.
 
     Parameters
     ----------
@@ -65,16 +71,23 @@ def judge(
     extractors : iterable of Extractor or Lacking
     seed : int
         Of every draw.
+    centred : bool
+        Whether the heart is in the middle of the cycles: in whole frames it is not, and nothing is
+        told of its blood pool.
     extrapolate : bool
         Whether Fréchet distances are also extrapolated to infinitely many cycles.
 
     Raises
     ------
     CineganError
-        If the cycles differ in size, or a patient is in more than one split.
+        If real cycles differ in size, or a patient is in more than one split.
     """
-    check_alike({SYNTHETIC: samples, **real})
+    check_alike(real)
+    check_cycles(samples, "the synthetic cycles")
     report: dict[str, Any] = counts(samples, patients)
+    why = unfit(samples, next((cycles for cycles in real.values() if len(cycles)), samples))
+    if why:
+        samples = next(iter(real.values()))[:0]
     descriptors: list[pd.DataFrame] = []
     tables: dict[str, pd.DataFrame] = {}
     for extractor in extractors:
@@ -86,19 +99,30 @@ def judge(
             report |= not_measured(extractor.name, extractor.measures, str(error))
             continue
         report |= figures_of_merit(
-            features, patients, extractor, seed=seed, extrapolate=extrapolate
+            features,
+            patients,
+            extractor,
+            seed=seed,
+            unfit=why,
+            centred=centred,
+            extrapolate=extrapolate,
         )
+        if extractor.measures[: len(MEASURES)] == MEASURES:
+            report |= nearness(features, patients, extractor, seed, unfit=why)
         if extractor.columns:
             descriptors.append(descriptor_table(features, extractor))
         if extractor is TEXTURE:
             pairs = {SYNTHETIC: (SYNTHETIC, "test"), "floor": ("train", "test")}
             tables["fidelity.csv"] = fidelity_table(features, pairs, seed)
         if extractor is MOTION:
-            tables["quantities.csv"] = histogram_table(features, MOTION.columns, QUANTITIES)
-    report |= copying(samples, real, seed) | variety(samples, real, patients, seed)
+            told = [q for q in QUANTITIES if centred or f"w1_{q}" not in MOTION.centred]
+            tables["quantities.csv"] = histogram_table(features, MOTION.columns, told)
+    report |= copying(samples, real, patients, seed, unfit=why)
+    report |= variety(samples, real, patients, seed, unfit=why)
     if descriptors:
         tables["descriptors.csv"] = pd.concat(descriptors)
-    areas = pool_table(samples, real).pivot(index="phase", columns="set", values="mean")
+    areas = pool_table({SYNTHETIC: samples, **real} if centred else {})
+    areas = areas.pivot(index="phase", columns="set", values="mean")
     spectra = spectrum_table({SYNTHETIC: samples, **real})
     spectra = spectra.pivot(index="frequency", columns="set", values="log10_energy")
     tables |= {"pool.csv": areas.reset_index(), "spectrum.csv": spectra.reset_index()}
@@ -123,7 +147,11 @@ def write_plots(
     for file, table in judged.tables.items():
         with atomic_file(folder / file) as partial:
             table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    shown, train, test = samples[:NEAREST_SHOWN], real["train"], real["test"]
+    train, test = real["train"], real["test"]
+    if samples.shape[-1] != train.shape[-1]:  # cannot be judged, but be looked at
+        there = np.arange(train.shape[-1]) * samples.shape[-1] // train.shape[-1]
+        samples = samples[..., there]
+    shown = samples[:NEAREST_SHOWN]
     movies = {}
     if len(test):
         movies["heartbeats.gif"] = figures.real_above_synthetic(test, samples)

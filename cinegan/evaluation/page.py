@@ -44,6 +44,10 @@ COPYING = {
     "authentic": "less like a train cycle than that is like another",
     "likeness_train": "likeness to the nearest train cycle",
     "likeness_test": "likeness to the nearest test cycle",
+    "nearer_train_pixels": "more like a train cycle than a test cycle",
+    "nearer_train_texture": "nearer to a train cycle than to a test cycle, by texture",
+    "nearer_train_motion": "the same, by motion",
+    "nearer_train_cardiac": "the same, by the cardiac encoder",
 }
 VARIETY = {
     "msssim_synthetic": "synthetic cycles with one another",
@@ -179,7 +183,7 @@ def _figures(report: Mapping[str, Any]) -> str:
     ]
     return (
         "<h2>Figures</h2>\n<p>Compare each with its floor, what real cycles score against real "
-        "cycles of other patients. In brackets: where 90 % lie if other patients are taken.</p>\n"
+        "cycles of other patients. In brackets: 90 % intervals over patients.</p>\n"
         f"<table>{''.join(rows)}</table>"
     )
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cinegan.data.resizing import resize_frames
 from cinegan.errors import CineganError
-from cinegan.evaluation.features import MIN_SIDE
+from cinegan.evaluation.features import MIN_SIDE, unfit
 
 Bytes = NDArray[np.uint8]
 
@@ -70,11 +70,8 @@ def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:
             f"{MIN_SIDE}x{MIN_SIDE} pixels and 2 phases are needed"
         )
     cycles = _grey(file, array, value_range)
-    flat = np.all(cycles.min(axis=(1, 2)) == cycles.max(axis=(1, 2)), axis=1)
-    if flat.any():
-        raise CineganError(
-            f"{file}: the frames of cycle {flat.argmax()} are constant; leave such cycles out"
-        )
+    if fault := unfit(cycles, cycles):
+        raise CineganError(f"{file}: {fault}; leave such cycles out")
     return cycles
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from cinegan.errors import CineganError
-from cinegan.evaluation.extractors import Extractor
+from cinegan.evaluation.extractors import Extractor, bounds
 from cinegan.evaluation.features import Standardiser, check_cycles, pool_areas
 from cinegan.evaluation.frechet import frechet_infinite
 from cinegan.evaluation.manifold import NEAREST
 from cinegan.evaluation.memorization import Threshold, authentic, likeness
 from cinegan.evaluation.similarity import similarity_table
-from cinegan.evaluation.subsamples import Estimate, Group, Measure, at_size
+from cinegan.evaluation.subsamples import (
+    LEAST_PATIENTS,
+    Estimate,
+    Group,
+    Measure,
+    at_size,
+    mean_of,
+)
 from cinegan.files import rounded
 
 Floats = NDArray[np.float64]
@@ -25,6 +33,11 @@ Bytes = NDArray[np.uint8]
 
 SYNTHETIC = "synthetic"
 PAIRED = 24  # cycles of a set that are compared with one another, at most
+NO_INTERVAL = (
+    f"an interval takes {LEAST_PATIENTS} patients of each set, and in half of them as many cycles "
+    "as the measure needs"
+)
+OFF_CENTRE = "in whole frames the heart is not in the middle, where the blood pool is looked for"
 # Each figure by the end of its name: which two sets it compares, the one judged first.
 PAIRS = {"train": (SYNTHETIC, "train"), "test": (SYNTHETIC, "test"), "floor": ("train", "test")}
 
@@ -72,6 +85,8 @@ def figures_of_merit(
     extractor: Extractor,
     *,
     seed: int,
+    unfit: str = "",
+    centred: bool = True,
     extrapolate: bool = False,
     draws: int = 20,
     min_samples: int = 8,
@@ -93,6 +108,10 @@ def figures_of_merit(
         Which the features are of.
     seed : int
         Of the subsamples.
+    unfit : str
+        Why the synthetic cycles, of which there are none then, cannot be judged.
+    centred : bool
+        Whether the heart is in the middle of the cycles.
     extrapolate : bool
         Whether Fréchet distances are also extrapolated to infinitely many samples.
     draws : int
@@ -127,6 +146,7 @@ def figures_of_merit(
         key: _lack(key, sizes, max(min_samples, NEAREST + 1), extractor.standardised)
         for key in sets
     }
+    lacking[SYNTHETIC] = unfit or lacking[SYNTHETIC]
     usable = [sizes[key] for key in sets if not lacking[key]]
     compared = min(usable) if len(usable) > 1 else None
     report: dict[str, Any] = {f"n_compared_{extractor.name}": compared}
@@ -134,7 +154,7 @@ def figures_of_merit(
         keys = {name: f"{name}_{extractor.name}_{ending}" for name in extractor.measures}
         reason = "; ".join(lacking[one] for one in pair if lacking[one])
         if reason or compared is None:
-            report |= _unknown(keys.values(), reason)
+            report |= _unknown_figures(keys, reason)
             continue
         judged, reference = (
             Group(features[each], None if each == SYNTHETIC else owners[each]) for each in pair
@@ -147,13 +167,15 @@ def figures_of_merit(
             draws=draws,
             seed=seed,
             least=NEAREST + 1,
+            bounds=bounds,
         )
         for name, key in keys.items():
-            report |= _told(key, estimates[name])
+            if name in extractor.centred and not centred:
+                report |= _unknown_figures({name: key}, OFF_CENTRE)
+            else:
+                report |= _told(key, estimates[name], _singular(compared, judged.values.shape[1]))
         if "kid" in keys:
-            report[f"{keys['kid']}_se"] = _figure(estimates["kid"].error)
-        if "frechet" in keys and report[keys["frechet"]] is None:
-            report[f"{keys['frechet']}_reason"] = _singular(compared, judged.values.shape[1])
+            report |= _with_reasons({f"{keys['kid']}_se": estimates["kid"].error}, NO_INTERVAL)
         if extrapolate and "frechet" in keys:
             key = f"frechet_inf_{extractor.name}_{ending}"
             least = min(len(judged), len(reference))
@@ -166,12 +188,22 @@ def figures_of_merit(
 
 def not_measured(name: str, measures: Collection[str], reason: str) -> dict[str, Any]:
     """The keys of `figures_of_merit`, None, for an extractor that cannot be had."""
-    keys = [f"{measure}_{name}_{ending}" for measure in measures for ending in PAIRS]
-    return _unknown([f"n_compared_{name}", *keys], reason)
+    report = _unknown([f"n_compared_{name}"], reason)
+    for ending in PAIRS:
+        report |= _unknown_figures({m: f"{m}_{name}_{ending}" for m in measures}, reason)
+    if "kid" in measures:
+        near = [f"nearer_train_{name}{ending}" for ending in ("", "_floor")]
+        report |= _unknown_figures({key: key for key in near}, reason)
+    return report
 
 
 def variety(
-    samples: Bytes, real: Mapping[str, Bytes], patients: Mapping[str, NDArray[Any]], seed: int
+    samples: Bytes,
+    real: Mapping[str, Bytes],
+    patients: Mapping[str, NDArray[Any]],
+    seed: int,
+    *,
+    unfit: str = "",
 ) -> dict[str, Any]:
     """How alike the cycles of each set are to one another: near 1 in a collapse.
 
@@ -182,6 +214,8 @@ def variety(
     patients : mapping of split to array, shape (n,)
     seed : int
         Of the choice of cycles, at most `PAIRED` of a set, and of the intervals.
+    unfit : str
+        Why the synthetic cycles, of which there are none then, cannot be judged.
 
     Returns
     -------
@@ -196,21 +230,24 @@ def variety(
     count = min(PAIRED, *(len(cycles) for cycles in sets.values() if len(cycles) > 1))
     report: dict[str, Any] = {"n_paired": count}
     for name, cycles in sets.items():
-        key = f"msssim_{name}"
+        key = {"msssim": f"msssim_{name}"}
         if len(cycles) < 2:
-            report |= _unknown([key], f"{len(cycles)} {name} cycles; 2 are needed")
+            reason = f"{len(cycles)} {name} cycles; 2 are needed"
+            report |= _unknown_figures(key, (name == SYNTHETIC and unfit) or reason)
             continue
         chosen = np.sort(np.random.default_rng(seed).choice(len(cycles), count, replace=False))
         try:
             table = similarity_table(cycles[chosen])
         except CineganError as error:
-            report |= _unknown([key], str(error))
+            report |= _unknown_figures(key, str(error))
             continue
-        owners = None if name == SYNTHETIC else np.array(_of(patients, name))[chosen]
+        # Synthetic cycles are a patient each.
+        owners = chosen if name == SYNTHETIC else np.array(_of(patients, name))[chosen]
         group = Group(np.arange(count), owners)
-
-        found = at_size(_mean_of_pairs(table), group, group, count, draws=20, seed=seed)["msssim"]
-        report |= _told(key, found)
+        found = at_size(
+            _mean_of_pairs(table), group, group, count, draws=20, seed=seed, bounds=bounds
+        )
+        report |= _told(key["msssim"], found["msssim"])
     return report
 
 
@@ -224,7 +261,14 @@ def counts(samples: Bytes, patients: Mapping[str, NDArray[Any]]) -> dict[str, in
     }
 
 
-def copying(samples: Bytes, real: Mapping[str, Bytes], seed: int) -> dict[str, Any]:
+def copying(
+    samples: Bytes,
+    real: Mapping[str, Bytes],
+    patients: Mapping[str, NDArray[Any]],
+    seed: int,
+    *,
+    unfit: str = "",
+) -> dict[str, Any]:
     """How many samples are cycles of train patients once more.
 
     Parameters
@@ -232,20 +276,28 @@ def copying(samples: Bytes, real: Mapping[str, Bytes], seed: int) -> dict[str, A
     samples : ndarray of uint8, shape (n, H, W, T)
     real : mapping of split to ndarray of uint8, shape (n, H, W, T)
         "train"; "val", on which the threshold is fixed; and "test".
+    patients : mapping of split to array, shape (n,)
     seed : int
         Of the threshold's disturbed copies, and of the pools.
+    unfit : str
+        Why the synthetic cycles, of which there are none then, cannot be judged.
 
     Returns
     -------
     dict
+        Each with `_low` and `_high`:
+
         - `copied`: share of the samples that are near-copies of a train cycle; `copied_floor`:
-          that of test patients' cycles; `copied_threshold`: the likeness that makes a near-copy;
+          that of test patients' cycles; without these two, `copied_threshold`: the likeness that
+          makes a near-copy;
         - `authentic`: share that is less like a train cycle than that is like another one;
           `authentic_floor`: that of test patients' cycles;
         - `likeness_train`, `likeness_test`: mean likeness to the nearest train cycle, and to the
           nearest test cycle, in pools of equal size; `likeness_train_floor`,
           `likeness_test_floor`: those of val patients' cycles. A sample is no more like train
-          than like test if nothing was copied.
+          than like test if nothing was copied;
+        - `nearer_train_pixels`: share that is more like the nearest train cycle than the nearest
+          test cycle, in the same pools; `nearer_train_pixels_floor`: that of val patients' cycles.
 
         None where there are too few cycles, with `<key>_reason`.
     """
@@ -253,33 +305,104 @@ def copying(samples: Bytes, real: Mapping[str, Bytes], seed: int) -> dict[str, A
     check_alike(sets)
     none = samples[:0]
     train, val, test = (real.get(split, none) for split in ("train", "val", "test"))
-    keys = ("copied", "authentic", "likeness_train", "likeness_test")
-    report: dict[str, Any] = dict.fromkeys(
-        ("copied_threshold", *keys, *(f"{k}_floor" for k in keys))
-    )
-    if min(map(len, (samples, train, val, test))) < 2:
-        reason = ", ".join(f"{len(cycles)} {name}" for name, cycles in sets.items())
-        return _unknown(report, f"{reason} cycles; 2 of each are needed")
+    names = ("copied", "authentic", "likeness_train", "likeness_test", "nearer_train_pixels")
+    figures = {name + ending: name + ending for name in names for ending in ("", "_floor")}
     try:
-        threshold = Threshold.fixed_on(val, train, seed)
+        if min(map(len, (samples, train, val, test))) < 2:
+            counted = ", ".join(f"{len(cycles)} {name}" for name, cycles in sets.items())
+            raise CineganError(unfit or f"{counted} cycles; 2 of each are needed")
+        threshold = Threshold.fixed_on(val, train, seed).value
     except CineganError as error:
-        return _unknown(report, str(error))
+        reason = str(error)
+        return _unknown(["copied_threshold"], reason) | _unknown_figures(figures, reason)
+    report: dict[str, Any] = {"copied_threshold": rounded(threshold)}
     within = likeness(train, train)
     to_train = {name: likeness(sets[name], train) for name in (SYNTHETIC, "val", "test")}
-    report["copied_threshold"] = rounded(threshold.value)
     for name, ending in ((SYNTHETIC, ""), ("test", "_floor")):
-        nearest = to_train[name].max(axis=1)
-        report[f"copied{ending}"] = rounded(float((nearest > threshold.value).mean()))
-        report[f"authentic{ending}"] = rounded(float(authentic(to_train[name], within).mean()))
-    pool = min(len(train), len(test))
-    of_train, of_test = (
-        np.random.default_rng(seed).choice(len(each), pool, replace=False) for each in (train, test)
-    )
+        owners = None if name == SYNTHETIC else np.array(_of(patients, name))
+        near = to_train[name].max(axis=1) > threshold
+        report |= _told(f"copied{ending}", mean_of(near, owners))
+        report |= _told(f"authentic{ending}", mean_of(authentic(to_train[name], within), owners))
     for name, ending in ((SYNTHETIC, ""), ("val", "_floor")):
-        to_test = likeness(sets[name], test[of_test])
-        report[f"likeness_train{ending}"] = _mean_nearest(to_train[name][:, of_train])
-        report[f"likeness_test{ending}"] = _mean_nearest(to_test)
+        found = _nearness(-to_train[name], -likeness(sets[name], test), patients, 1, seed)
+        for split in ("train", "test"):
+            # As a distance, more alike is less.
+            value, low, high, spread = found[split]
+            alike = Estimate(-value, -high, -low, spread)
+            report |= _told(f"likeness_{split}{ending}", alike)
+        report |= _told(f"nearer_train_pixels{ending}", found["nearer_train"])
     return report
+
+
+def nearness(
+    features: Mapping[str, Floats],
+    patients: Mapping[str, NDArray[Any]],
+    extractor: Extractor,
+    seed: int,
+    *,
+    unfit: str = "",
+) -> dict[str, Any]:
+    """Whether samples keep closer to train patients than to others, who should be as near.
+
+    Parameters
+    ----------
+    features : mapping of set to ndarray of float64, shape (n * extractor.rows, d)
+        As `features_of` gives them.
+    patients : mapping of split to array, shape (n,)
+    extractor : Extractor
+        Which the features are of.
+    seed : int
+        Of the pools.
+    unfit : str
+        Why the synthetic cycles, of which there are none then, cannot be judged.
+
+    Returns
+    -------
+    dict
+        `nearer_train_<extractor>`: share of the samples whose nearest train cycle is nearer than
+        the nearest test cycle, in pools of equal size [1]_, a half being the best;
+        `nearer_train_<extractor>_floor`: that of val patients' cycles, whom nobody learnt by
+        heart; each with `_low` and `_high`. None where cycles lack, with `<key>_reason`.
+
+    References
+    ----------
+    .. [1] Meehan et al., "A non-parametric test to detect data-copying in generative models",
+       AISTATS 2020, whose test statistic is of the same two distances.
+    """
+    report: dict[str, Any] = {}
+    for name, ending in ((SYNTHETIC, ""), ("val", "_floor")):
+        key = f"nearer_train_{extractor.name}{ending}"
+        sizes = {each: len(features.get(each, ())) for each in (name, "train", "test")}
+        if min(sizes.values()) < 2 or not features["train"].shape[1]:
+            counted = ", ".join(f"{size} {each}" for each, size in sizes.items())
+            reason = f"{counted} cycles; 2 of each are needed"
+            report |= _unknown_figures({key: key}, (name == SYNTHETIC and unfit) or reason)
+            continue
+        to_train, to_test = (cdist(features[name], features[s]) for s in ("train", "test"))
+        found = _nearness(to_train, to_test, patients, extractor.rows, seed)
+        report |= _told(key, found["nearer_train"])
+    return report
+
+
+def _nearness(
+    to_train: Floats, to_test: Floats, patients: Mapping[str, NDArray[Any]], rows: int, seed: int
+) -> dict[str, Estimate]:
+    """Of distances (n, m) and (n, l): means of the nearest in pools of one size, and shares."""
+
+    def measure(some: NDArray[Any], others: NDArray[Any]) -> dict[str, float]:
+        train, test = to_train[:, some].min(axis=1), to_test[:, others].min(axis=1)
+        nearer = np.where(train == test, 0.5, train < test)
+        return {"train": train.mean(), "test": test.mean(), "nearer_train": nearer.mean()}
+
+    def limits(name: str) -> tuple[float, float]:
+        return (0.0, 1.0) if name == "nearer_train" else (-np.inf, np.inf)
+
+    train, test = (
+        Group(np.arange(table.shape[1]), np.repeat(_of(patients, split), rows))
+        for split, table in (("train", to_train), ("test", to_test))
+    )
+    size = min(len(train), len(test))
+    return at_size(measure, train, test, size, draws=20, seed=seed, bounds=limits)
 
 
 def _mean_of_pairs(table: Floats) -> Measure:
@@ -290,12 +413,15 @@ def _mean_of_pairs(table: Floats) -> Measure:
     return measure
 
 
-def _unknown(keys: Collection[str], reason: str) -> dict[str, Any]:
+def _unknown(keys: Iterable[str], reason: str) -> dict[str, Any]:
+    keys = list(keys)
     return dict.fromkeys(keys) | {f"{key}_reason": reason for key in keys}
 
 
-def _mean_nearest(table: Floats) -> float | None:
-    return rounded(float(table.max(axis=1).mean()))
+def _unknown_figures(keys: Mapping[str, str], reason: str) -> dict[str, Any]:
+    """Figures that cannot be told, their keys by their measures, with intervals and errors."""
+    ends = {measure: ("", "_low", "_high", *(["_se"] * (measure == "kid"))) for measure in keys}
+    return _unknown((key + end for measure, key in keys.items() for end in ends[measure]), reason)
 
 
 def descriptor_table(features: Mapping[str, Floats], extractor: Extractor) -> pd.DataFrame:
@@ -320,8 +446,12 @@ def descriptor_table(features: Mapping[str, Floats], extractor: Extractor) -> pd
     return pd.DataFrame(rows, columns=["descriptor", "set", "mean", "sd"])
 
 
-def pool_table(samples: Bytes, real: Mapping[str, Bytes]) -> pd.DataFrame:
+def pool_table(sets: Mapping[str, Bytes]) -> pd.DataFrame:
     """How the blood pool's area goes through the cycle in each set: the rows of a plot.
+
+    Parameters
+    ----------
+    sets : mapping of name to ndarray of uint8, shape (n, H, W, T)
 
     Returns
     -------
@@ -329,7 +459,6 @@ def pool_table(samples: Bytes, real: Mapping[str, Bytes]) -> pd.DataFrame:
         Columns `set`, `phase` (from 1), and `mean` and `sd` over cycles of the area, each cycle's
         divided by its own mean. Cycles without a bright pool and empty sets are left out.
     """
-    sets = {SYNTHETIC: samples, **real}
     check_alike(sets)
     rows = []
     for name, cycles in sets.items():
@@ -386,13 +515,17 @@ def _singular(samples: int, width: int) -> str:
     )
 
 
-def _told(key: str, found: Estimate) -> dict[str, float | None]:
-    """A figure and its interval under their keys."""
-    return {
-        key: _figure(found.value),
-        f"{key}_low": _figure(found.low),
-        f"{key}_high": _figure(found.high),
-    }
+def _told(key: str, found: Estimate, reason: str = "") -> dict[str, Any]:
+    """A figure and its interval under their keys, with the reason where it is not a number."""
+    if not np.isfinite(found.value):
+        return _unknown_figures({key: key}, reason)
+    ends = {f"{key}_low": found.low, f"{key}_high": found.high}
+    return {key: _figure(found.value)} | _with_reasons(ends, NO_INTERVAL)
+
+
+def _with_reasons(figures: Mapping[str, float], reason: str) -> dict[str, Any]:
+    report: dict[str, Any] = {key: _figure(value) for key, value in figures.items()}
+    return report | {f"{key}_reason": reason for key, value in report.items() if value is None}
 
 
 def _figure(distance: float) -> float | None:

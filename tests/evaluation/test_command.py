@@ -37,7 +37,7 @@ def test_two_folders_are_judged_with_a_floor_from_halves_of_the_real_one(folders
         assert report[f"kid_motion_{end}"] is not None
     # The generator may have learnt from either half: neither is a test, and copies may be of both.
     assert not any("_test" in key or "_ratio" in key for key in report)
-    assert not any(key.startswith(("copied", "authentic", "likeness")) for key in report)
+    assert not any(key.startswith(("copied", "authentic", "likeness", "nearer")) for key in report)
     both = told(capsys, folders / "real", folders / "fake", *SMALL, "--val", folders / "third")
     assert both == report
 
@@ -117,15 +117,15 @@ BAD = {
         ("float", "--range 1 0: two numbers are needed, black the lower", ["--range", "1", "0"]),
         ("float", "--range 0 nan: two numbers", ["--range", "0", "nan"]),
         ("float", "grey levels spread over 1 of 255", ["--range", "0", "255"]),
-        ("constant", "the frames of cycle 0 are constant", []),
-        ("flickering", "the frames of cycle 0 are constant", []),
+        ("constant", "2 of 2 cycles are constant, the first being 0", []),
+        ("flickering", "2 of 2 cycles are constant, the first being 0", []),
         ("bits", "grey levels spread over 1 of 255", []),
         ("flat", r"shape \(24, 24\); cycles are \(n, H, W, T\)", []),
         ("none", r"shape \(0, 24, 24, 12\)", []),
         ("small", "at least 16x16 pixels", []),
         ("words", "at least 16x16 pixels|values of type", []),
-        ("phases", "differ in size", []),
-        ("large", "differ in size", []),
+        ("phases", "cycles are of 24x24x7, real ones of 24x24x12", []),
+        ("large", "cycles are of 48x48x12, real ones of 24x24x12", []),
         ("few", "figures cannot be told: too few synthetic cycles: 3", []),
         ("missing", "not a .npy file|No such file", []),
     ],

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ def test_every_figure_has_its_key_and_a_reason_where_it_is_missing(judged):
         assert report[key] is not None, key
     assert report["kid_inception_test"] is None
     for key, value in report.items():
-        if value is None and not key.endswith(("_low", "_high", "_se")):
+        if value is None:
             assert report[f"{key}_reason"], key
     json.dumps(report, allow_nan=False)
 
@@ -50,12 +51,78 @@ def test_cycles_too_small_for_an_extractor_leave_its_figures_out():
     assert "smaller than the window" in report["msssim_synthetic_reason"]
 
 
-def test_constant_samples_are_judged_and_found_wanting():
-    flat = np.full_like(SAMPLES, 90)
-    report = judge(flat, REAL, IDS, [TEXTURE, MOTION], seed=0).report
-    assert report["precision_texture_test"] == 0
-    assert report["kid_motion_test"] > 10
-    assert report["msssim_synthetic"] == pytest.approx(1)
+UNFIT = {
+    "constant": (np.where(np.arange(len(SAMPLES))[:, None, None, None] == 3, 90, SAMPLES), "1 of"),
+    "flickering": (SAMPLES * 0 + np.arange(PHASES, dtype=np.uint8), "cycles are constant"),
+    "phases": (SAMPLES[..., :7], "cycles are of 24x24x7, real ones of 24x24x12"),
+    "size": (SAMPLES[:, :20, :20], "cycles are of 20x20x12, real ones of 24x24x12"),
+    "bits": ((SAMPLES > 90).astype(np.uint8), "grey levels spread over 1 of 255"),
+}
+
+
+@pytest.mark.parametrize("fault", UNFIT)
+def test_samples_that_cannot_be_judged_leave_nothing_but_reasons(fault, judged, tmp_path):
+    samples, reason = UNFIT[fault]
+    samples = samples.astype(np.uint8)
+    extractors = [TEXTURE, MOTION, patches_of(24, 0), Lacking("inception", "no weights", ("kid",))]
+    unfit = judge(samples, REAL, IDS, extractors, seed=0)
+    assert unfit.report.keys() >= judged.report.keys()
+    for key, value in unfit.report.items():
+        told = key.startswith("n_") or "floor" in key or key.endswith("_reason")
+        if not told and key not in ("msssim_train", "msssim_test") and "msssim_t" not in key:
+            assert value is None, key
+    for key in ("kid_texture_test", "w1_closure_motion_train", "swd_patches_test", "copied"):
+        assert reason in unfit.report[f"{key}_reason"]
+    for key in ("nearer_train_motion", "msssim_synthetic", "kid_texture_test_low"):
+        assert reason in unfit.report[f"{key}_reason"]
+    for key in ("kid_texture_floor", "msssim_train"):
+        assert unfit.report[key] == judged.report[key]
+    if fault != "size":  # which the pipeline cannot make
+        names = {path.name for path in write_plots(tmp_path, "made", unfit, samples, REAL, seed=0)}
+        assert "report.html" in names
+
+
+def test_of_whole_frames_nothing_is_told_of_the_blood_pool(judged):
+    frames = judge(SAMPLES, REAL, IDS, [MOTION], seed=0, centred=False)
+    for quantity in ("contraction", "end_systole"):
+        for end in ("", "_low", "_high"):
+            key = f"w1_{quantity}_motion_test{end}"
+            assert frames.report[key] is None
+            assert "not in the middle" in frames.report[f"{key}_reason"]
+    assert frames.report["kid_motion_test"] == judged.report["kid_motion_test"]
+    assert list(frames.tables["pool.csv"].columns) == ["phase"]
+    assert "contraction" not in set(frames.tables["quantities.csv"]["quantity"])
+
+
+# Every key, as docs/evaluation.md names them.
+MEASURED = (
+    r"(frechet|frechet_inf|kid|precision|recall|density|coverage|swd|swd_\d+|"
+    r"w1_(amplitude|roughness|closure|contraction|end_systole))"
+    r"_(texture|motion|cardiac|patches|inception)_(train|test|floor)"
+)
+KEY = re.compile(
+    r"(n_(synthetic|train|test)|n_(train|test)_patients|n_compared_[a-z]+|n_paired|"
+    rf"{MEASURED}(_low|_high)?|kid_[a-z]+_(train|test|floor)_se|frechet_[a-z]+_ratio|"
+    r"copied_threshold|((copied|authentic|likeness_train|likeness_test|"
+    r"nearer_train_(pixels|texture|motion|cardiac|inception))(_floor)?|"
+    r"msssim_(synthetic|train|test))(_low|_high)?)(_reason)?"
+)
+
+
+def test_every_key_is_documented(judged):
+    for key in judged.report:
+        assert KEY.fullmatch(key), key
+
+
+def test_every_null_has_its_reason(judged):
+    few = {split: cycles[:8] for split, cycles in REAL.items()}  # of one patient each
+    ids = {split: owners[:8] for split, owners in IDS.items()}
+    for report in (judged.report, judge(SAMPLES, few, ids, [TEXTURE, MOTION], seed=0).report):
+        for key, value in report.items():
+            if value is None:
+                assert report[f"{key}_reason"], key
+            elif not key.endswith("_reason"):
+                assert f"{key}_reason" not in report, key
 
 
 def test_a_patient_in_two_splits_is_refused():

@@ -14,6 +14,7 @@ from cinegan.evaluation.report import (
     descriptor_table,
     features_of,
     figures_of_merit,
+    nearness,
     not_measured,
     pool_table,
     variety,
@@ -64,7 +65,8 @@ def ideal():
 
 
 def test_report_is_flat_complete_and_json(ideal):
-    assert set(ideal) == {
+    # Half of the patients are too few for a Fréchet distance, which then has no interval.
+    assert {key for key in ideal if not key.endswith("_reason")} == {
         *(
             f"{name}_texture_{end}{interval}"
             for name in MEASURES
@@ -128,15 +130,24 @@ def test_noise_is_not_true_to_life(ideal):
     assert report["precision_texture_test"] < 0.1 < ideal["precision_texture_test"]
 
 
-VAL, _ = cohort(range(60, 64))
+VAL, VAL_IDS = cohort(range(60, 64))
+
+
+OF_ANATOMIES = {
+    split: np.repeat([f"{split} {k}" for k in range(4)], 2) for split in ("train", "val", "test")
+}
 
 
 def test_copies_of_train_cycles_are_told_from_new_ones():
     real = {"train": anatomies(0), "val": anatomies(1), "test": anatomies(2)}
-    report = copying(anatomies(3), real, seed=0)
-    copies = copying(disturbed(real["train"], seed=3), real, seed=0)
+    report = copying(anatomies(3), real, OF_ANATOMIES, seed=0)
+    copies = copying(disturbed(real["train"], seed=3), real, OF_ANATOMIES, seed=0)
     assert report["copied"] == report["copied_floor"] == 0
-    assert copies["copied"] == 1
+    assert report["copied_high"] == pytest.approx(1 - 0.05 ** (1 / 8), abs=1e-4)  # of 8 samples
+    assert report["copied_floor_high"] == pytest.approx(1 - 0.05 ** (1 / 4), abs=1e-4)  # patients
+    assert copies["copied"] == copies["nearer_train_pixels"] == 1
+    assert copies["likeness_train_low"] <= copies["likeness_train"] <= copies["likeness_train_high"]
+    assert 0.1 < report["nearer_train_pixels"] < 0.9
     assert copies["likeness_train"] > copies["likeness_test"] + 0.3
     assert report["likeness_train"] == pytest.approx(report["likeness_test"], abs=0.1)
     assert report["likeness_train_floor"] == pytest.approx(report["likeness_test_floor"], abs=0.1)
@@ -144,16 +155,36 @@ def test_copies_of_train_cycles_are_told_from_new_ones():
 
 
 def test_without_train_cycles_nothing_can_be_copied():
-    report = copying(UNSEEN, {"train": TRAIN[:1], "val": VAL, "test": TEST[:0]}, seed=0)
+    report = copying(UNSEEN, {"train": TRAIN[:1], "val": VAL, "test": TEST[:0]}, {}, seed=0)
     assert {report[key] for key in report if not key.endswith("_reason")} == {None}
     assert report["copied_reason"].startswith("48 synthetic, 1 train, 32 val, 0 test cycles")
 
 
 def test_alike_val_and_train_patients_leave_no_threshold():
     real = {"train": anatomies(0), "val": anatomies(0), "test": anatomies(2)}
-    report = copying(anatomies(3), real, seed=0)
+    report = copying(anatomies(3), real, OF_ANATOMIES, seed=0)
     assert report["copied"] is None
     assert "is a patient in both" in report["copied_reason"]
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_samples_should_be_no_nearer_to_train_patients_than_to_others(copied):
+    real, ids = {**REAL, "val": VAL}, {**IDS, "val": VAL_IDS}
+    samples = TRAIN if copied else UNSEEN
+    features = features_of(samples, real, TEXTURE)
+    report = nearness(features, ids, TEXTURE, seed=0)
+    share, floor = report["nearer_train_texture"], report["nearer_train_texture_floor"]
+    assert 0.25 < floor < 0.75
+    assert share > 0.8 if copied else 0.25 < share < 0.75
+    assert report["nearer_train_texture_low"] <= share <= report["nearer_train_texture_high"]
+    assert nearness(features, ids, TEXTURE, seed=0) == report
+
+
+def test_nearness_takes_train_and_test_cycles():
+    features = features_of(UNSEEN, {"train": TRAIN, "val": VAL, "test": TEST[:0]}, TEXTURE)
+    report = nearness(features, IDS, TEXTURE, seed=0)
+    assert report["nearer_train_texture"] is report["nearer_train_texture_floor"] is None
+    assert report["nearer_train_texture_reason"].startswith("48 synthetic, 64 train, 0 test")
 
 
 def test_same_seed_same_report_and_other_splits_are_left_alone(ideal):
@@ -213,7 +244,7 @@ def test_descriptor_table_is_in_standard_deviations_of_train():
 
 
 def test_pool_table_shows_the_contraction():
-    table = pool_table(UNSEEN, {**REAL, "val": TRAIN[:0]})
+    table = pool_table({"synthetic": UNSEEN, **REAL, "val": TRAIN[:0]})
     assert list(table.columns) == ["set", "phase", "mean", "sd"]
     assert list(table["set"].unique()) == ["synthetic", "train", "test"]
     for _, curve in table.groupby("set"):
@@ -225,7 +256,7 @@ def test_pool_table_shows_the_contraction():
 
 def test_pool_table_leaves_out_cycles_without_a_pool():
     flat = np.full_like(UNSEEN[:2], 9)
-    assert set(pool_table(flat, REAL)["set"]) == {"train", "test"}
+    assert set(pool_table({"synthetic": flat, **REAL})["set"]) == {"train", "test"}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ import pytest
 
 from cinegan.errors import CineganError
 from cinegan.evaluation.frechet import frechet, frechet_distance, statistics
-from cinegan.evaluation.subsamples import Group, at_size
+from cinegan.evaluation.kernel import kernel
+from cinegan.evaluation.manifold import manifold
+from cinegan.evaluation.subsamples import Group, at_size, mean_of
 
 
 def gaps(a, b):
@@ -25,7 +27,8 @@ def test_whole_sets_need_one_draw():
 
     estimate = at_size(counted, Group(x), Group(y), 40, draws=10, seed=0)["frechet"]
     assert estimate.value == pytest.approx(frechet_distance(statistics(x), statistics(y)))
-    assert calls == [40] + 10 * [20]  # then halves, for the interval
+    assert calls == [40]  # nobody's: no patients to leave out
+    assert np.isnan([estimate.low, estimate.high, estimate.error]).all()
 
 
 def test_every_figure_is_averaged_over_subsamples_without_replacement():
@@ -49,22 +52,45 @@ def test_the_value_is_the_mean_of_the_draws():
     assert estimate.value == pytest.approx(np.mean(whole))
 
 
+def mean_gap(a, b):
+    return {"gap": float(a.mean() - b.mean())}
+
+
 def test_an_interval_leaves_out_whole_patients():
     """Patients differ, their own samples do not: all that can vary is who is kept."""
-    patients = np.repeat(["A", "B", "C", "D"], 5)
-    judged = Group(np.repeat([0.0, 0.0, 10.0, 10.0], 5)[:, None], patients)
+    judged = Group(rows(*np.repeat([1.0, 2.0, 4.0, 9.0], 5)), np.repeat(["A", "B", "C", "D"], 5))
     reference = Group(np.zeros((20, 1)), np.repeat(["E", "F", "G", "H"], 5))
-
-    def mean_gap(a, b):
-        return {"gap": float(a.mean() - b.mean())}
-
-    estimate = at_size(mean_gap, judged, reference, 20, draws=400, seed=0)["gap"]
-    # Of two patients kept, both are at 0, both at 10 (a sixth of the time each), or one at each:
-    # a standard deviation of the root of 25 / 3.
-    assert estimate == pytest.approx((5, 0, 10, 2.89), abs=0.5)
-    assert estimate.high - estimate.low == 10
-    alike = Group(np.full((20, 1), 5.0), patients)
+    found = at_size(mean_gap, judged, reference, 20, draws=20, seed=0)["gap"]
+    # The halves of four are all taken: the standard error of a mean, by hand.
+    error = np.std([1, 2, 4, 9], ddof=1) / 2
+    reach = 2.353 * error  # Student's, 3 degrees of freedom
+    assert found == pytest.approx((4, 4 - reach, 4 + reach, error), abs=3e-3)
+    other_way = at_size(mean_gap, reference, judged, 20, draws=20, seed=0)["gap"]
+    assert other_way.error == pytest.approx(error)
+    both = at_size(mean_gap, judged, judged, 20, draws=20, seed=0)["gap"]
+    assert both.error == pytest.approx(np.sqrt(2) * error)
+    assert both.high == pytest.approx(1.943 * both.error, rel=1e-3)  # 6 degrees of freedom
+    alike = Group(np.full((20, 1), 5.0), judged.patients)
     assert at_size(mean_gap, alike, reference, 20, draws=50, seed=0)["gap"] == (5, 5, 5, 0)
+
+
+def test_an_interval_ends_at_the_bounds():
+    judged = Group(rows(*np.repeat([0.0, 0.2, 0.9], 5)), np.repeat([*"ABC"], 5))
+    reference = Group(np.zeros((15, 1)), np.repeat([*"EFG"], 5))
+    found = at_size(
+        mean_gap, judged, reference, 15, draws=20, seed=0, bounds=lambda name: (0.0, 1.0)
+    )["gap"]
+    assert (found.low, found.high) == (0, 1)
+
+
+def test_halves_are_all_there_are_or_many_at_random():
+    group = Group(np.arange(12.0)[:, None], np.repeat(["A", "B", "C"], 4))
+    draw = np.random.default_rng(0)
+    assert group.halves(20, draw) == ([["A", "B"], ["A", "C"], ["B", "C"]], 0)
+    halves, less = Group(np.arange(40.0), np.arange(40)).halves(20, draw)
+    assert (len(halves), less) == (20, 1)
+    assert all(len(set(half)) == 20 for half in halves)
+    assert len(set(map(tuple, halves))) == 20
 
 
 def test_a_samples_patients_are_drawn_without_replacement():
@@ -72,31 +98,54 @@ def test_a_samples_patients_are_drawn_without_replacement():
     group = Group(np.arange(12.0)[:, None], patients)
     assert group.least_of_half() == 8
     for seed in range(20):
-        drawn = group.of_half(8, np.random.default_rng(seed))[:, 0]
+        drawn = group.of(["A", "C"], 8, np.random.default_rng(seed))[:, 0]
         assert len(set(drawn)) == 8
-        assert len(set(patients[drawn.astype(int)])) == 2
+        assert set(patients[drawn.astype(int)]) == {"A", "C"}
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    """Many cohorts of patients around a mean that is known."""
-    generator, inside = np.random.default_rng(0), 0
-    reference = Group(np.zeros((40, 1)), np.repeat([*"ABCDEFGH"], 5))
+@pytest.mark.parametrize("count", [3, 5, 10])
+@pytest.mark.parametrize("measure", ["gap", "kid", "coverage"])
+def test_intervals_hold_the_truth_as_often_as_they_say(count, measure):
+    """Many cohorts of patients, few each, from a distribution that is known."""
+    draw = np.random.default_rng(count)
+    measures = {"gap": mean_gap, "kid": kernel, "coverage": manifold}
+    people = np.repeat(np.arange(count), 8)
+    estimates = []
+    for seed in range(120):
+        synthetic = Group(draw.normal(size=(256, 4)))
+        real = Group(
+            draw.normal(size=(count, 4))[people] + draw.normal(0, 0.3, (8 * count, 4)), people
+        )
+        found = at_size(measures[measure], synthetic, real, 8 * count, draws=20, seed=seed)
+        estimates.append(found[measure])
+    truth = np.mean([each.value for each in estimates])  # of cohorts of this size
+    inside = np.mean([each.low <= truth <= each.high for each in estimates])
+    assert inside >= 0.8
+    if count == 10:
+        assert inside <= 0.99
 
-    def mean_gap(a, b):
-        return {"gap": float(a.mean() - b.mean())}
 
-    for _ in range(200):
-        means = generator.normal(0, 1, 8)
-        values = np.repeat(means, 5) + generator.normal(0, 0.1, 40)
-        judged = Group(values[:, None], reference.patients)
-        found = at_size(mean_gap, judged, reference, 40, draws=60, seed=1)["gap"]
-        inside += found.low <= 0 <= found.high
-    assert 0.75 < inside / 200 < 0.95
+def test_a_mean_has_the_interval_of_its_patients():
+    values, patients = np.array([0.0, 0, 1, 1, 1, 1, 0, 1]), np.repeat([*"ABCD"], 2)
+    found = mean_of(values, patients)
+    error = np.std([0, 1, 1, 0.5], ddof=1) / 2
+    reach = 2.353 * error
+    assert found == pytest.approx((0.625, 0.625 - reach, 1, error), abs=1e-3)
+    assert mean_of(values).error == pytest.approx(np.std(values, ddof=1) / np.sqrt(8))
+    assert np.isnan(mean_of(values[:4], patients[:4]).high)
+
+
+@pytest.mark.parametrize("agreed", [0.0, 1.0])
+def test_where_all_agree_chance_is_the_bound(agreed):
+    found = mean_of(np.full(6, agreed), np.repeat([*"ABC"], 2))
+    bound = 0.05 ** (1 / 3)  # of three patients
+    expected = (0, 1 - bound) if agreed == 0 else (bound, 1)
+    assert (found.low, found.high) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("least", [2, 12])
-def test_one_patient_or_too_small_halves_have_no_interval(least):
-    patients = np.repeat(["A"], 20) if least == 2 else np.repeat([*"ABCD"], 5)
+def test_two_patients_or_too_small_halves_have_no_interval(least):
+    patients = np.repeat(["A", "B"], 10) if least == 2 else np.repeat([*"ABCD"], 5)
     group = Group(np.arange(20.0)[:, None], patients)
     estimate = at_size(gaps, group, group, 20, draws=5, seed=0, least=least)["within"]
     assert np.isnan(estimate.low)
@@ -113,7 +162,6 @@ def test_subsamples_are_the_seeds_and_distances_biased_upwards_when_small():
     assert distance(20, seed=3) == small
     assert distance(20, seed=4) != small
     assert small.value > 10 * large.value
-    assert large.high - large.low < small.high - small.low
 
 
 def test_more_than_there_is_cannot_be_drawn():
