@@ -1,11 +1,15 @@
 """Which measure reacts to what: real cycles made wrong on purpose, and judged.
 
 On the cohort in the workspace. Reference are the cycles of train patients; judged, in the samples'
-place, those of held-out patients (val and test), as they are and corrupted in ten ways at four
-strengths. Each figure is taken on many draws of half of the patients of either side. A measure
-raises an alarm where its mean lies beyond what 95 of 100 draws of uncorrupted cycles reach; false
-alarms are counted on as many draws more. What each claims to catch stands in docs/evaluation.md,
-and in `CLAIMS`.
+place, those of test patients, as they are and corrupted in ten ways at four strengths. All figures
+are taken at one number of cycles, and are means over draws. What each measure claims to catch
+stands in docs/evaluation.md, and in `CLAIMS`.
+
+A measure raises an alarm beyond a limit that is fixed on val patients before a test patient is
+seen: what the figure of as many other patients exceeds once in a hundred times, by the spread of
+figures of halves of the val patients. In a cohort of too few patients for that, cycles of val and
+test patients are judged together, and the limit is what 95 of 100 draws of themselves reach,
+uncorrupted: that tells a reaction, and is no verdict on other people.
 
 In the table stands from which strength on, 1 to 4, a measure raises an alarm; in parentheses where
 it does not grow with every strength; bold where it claims to catch this.
@@ -17,20 +21,23 @@ import sys
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.stats import t as student
 
 from benchmarks.corruptions import CORRUPTIONS, Given
 from benchmarks.ours import PARAMS, THREADS
 from cinegan.data.cohort import Cohort
-from cinegan.errors import CineganError
 from cinegan.evaluation.extractors import MOTION, TEXTURE, Extractor, cardiac_in, patches_of
 from cinegan.evaluation.features import Standardiser
 from cinegan.evaluation.memorization import Threshold, authentic, likeness
 from cinegan.evaluation.similarity import similarity_table
+from cinegan.evaluation.subsamples import LEAST_PATIENTS, Group
 from cinegan.training.runtime import configure
 
 DRAWS, SEED = 40, 0
 PAIRED = 16  # cycles of a draw that are compared with one another
-HIGHER_IS_BETTER = ("precision", "density", "recall", "coverage", "authentic", "likeness")
+RARE = 0.99  # share of other patients' figures that a limit lies above
+HIGHER_IS_BETTER = ("precision", "density", "recall", "coverage", "authentic", "likeness falls")
 
 _LOOKS = ("blur", "noise", "ghosting", "contrast", "swirl")
 _MOVES = ("shuffled phases", "frozen cycles", "cut short")
@@ -54,50 +61,62 @@ CLAIMS: dict[str, tuple[str, ...]] = {
     "w1_closure": ("cut short",),
     "w1_contraction": ("frozen cycles",),
     "w1_end_systole": ("cut short",),
-    "msssim": ("missing modes",),
     "copied": ("copies",),
     "authentic": ("copies",),
-    "likeness": ("ghosting", "swirl"),
+    "likeness falls": ("ghosting", "swirl"),
+    "likeness rises": ("copies",),
+    "nearer_train": ("copies",),
 }
 
 
 class Side(NamedTuple):
-    """Cycles, and the rows of each draw."""
+    """Cycles (n, H, W, T) of some patients, and where each lies."""
 
     cycles: np.ndarray
-    draws: list[np.ndarray]
+    patients: np.ndarray
+    levels: np.ndarray
 
 
 def measure() -> dict[str, Any]:
     """Judge all corruptions at all strengths."""
     configure(THREADS)
-    folder = PARAMS.parent / "data/ventricles"
-    cohort = Cohort(folder)
+    cohort = Cohort(PARAMS.parent / "data/ventricles")
     size = int(cohort.index["size"].iloc[0])
-    reference, judged, levels = _sides(cohort, size)
+    train, val, test = (
+        Side(*cohort.split(split, size), cohort.levels(split)) for split in ("train", "val", "test")
+    )
+    enough = min(len(set(side.patients)) for side in (val, test)) >= LEAST_PATIENTS
+    judged = test if enough else Side(*map(np.concatenate, zip(val, test, strict=True)))
+    given = Given(judged.cycles, judged.levels, train.cycles)
+    count = _compared(given, train, val if enough else judged)
+    draw = np.random.default_rng(SEED)
     extractors = [TEXTURE, MOTION, cardiac_in(PARAMS.parent / "data/encoders/ventricles")]
-    bench = _Bench(cohort, size, reference, [*extractors, patches_of(size, SEED)])
+    bench = _Bench(train, val, count, [*extractors, patches_of(size, SEED)], draw)
+
     print("uncorrupted", file=sys.stderr, flush=True)
-    plain = bench.figures(judged)
-    given = Given(judged.cycles, levels, reference.cycles)
-    means = {
-        name: _means(bench, plain, Side(given.cycles, judged.draws[:DRAWS]), given, name)
-        for name in CORRUPTIONS
-    }
-    limits = {name: _limit(name, values[:DRAWS]) for name, values in plain.items()}
+    plain = bench.figures(given.cycles, _draws(given.cycles, count, draw), val.cycles)
+    if enough:
+        halves = [_half(val.patients, count, draw) for _ in range(DRAWS)]
+        of_val = bench.figures(val.cycles, halves, test.cycles)
+        limits = {name: _of_others(name, of_val[name], val.patients) for name in plain}
+    else:
+        limits = {name: float(np.quantile(_sign(name) * plain[name], 0.95)) for name in plain}
+    means = {name: _means(bench, plain, given, count, name, val.cycles) for name in CORRUPTIONS}
     reactions = {
         measure: {
             name: _reaction(measure, name, row[measure], limit) for name, row in means.items()
         }
         for measure, limit in limits.items()
+        if np.isfinite(limit)
     }
+    alarmed = [name for name in reactions if _sign(name) * plain[name].mean() > limits[name]]
     return {
-        "cycles": len(judged.cycles),
-        "compared": len(judged.draws[0]),
-        "false alarms": {
-            name: round(float((_sign(name) * plain[name][DRAWS:] > limit).mean()), 3)
-            for name, limit in limits.items()
-        },
+        "patients": {"train": len(set(train.patients)), "judged": len(set(judged.patients))},
+        "limits": f"of {len(set(val.patients))} val patients" if enough else "of the judged",
+        "cycles compared": count,
+        "alarms of uncorrupted cycles": ", ".join(alarmed) or "none",
+        "of so many measures": len(reactions),
+        "not told of so few": ", ".join(limits.keys() - reactions.keys()) or "none",
         "strengths": {
             name: f"{', '.join(map(str, corruption.strengths))} {corruption.unit}"
             for name, corruption in CORRUPTIONS.items()
@@ -117,16 +136,33 @@ def measure() -> dict[str, Any]:
     }
 
 
+def _compared(given: Given, train: Side, limiting: Side) -> int:
+    """As many cycles as there are in every set that is drawn from."""
+    left = min(len(_wrong(given, "missing modes", k)) for k in range(4))
+    halves = [Group(side.cycles, side.patients).least_of_half() for side in (train, limiting)]
+    return min(left, *halves)
+
+
+def _wrong(given: Given, name: str, k: int) -> np.ndarray:
+    corruption = CORRUPTIONS[name]
+    return corruption.apply(given, corruption.strengths[k], np.random.default_rng([SEED, k]))
+
+
 def _means(
-    bench: _Bench, plain: dict[str, np.ndarray], judged: Side, given: Given, name: str
+    bench: _Bench,
+    plain: dict[str, np.ndarray],
+    given: Given,
+    count: int,
+    name: str,
+    unseen: np.ndarray,
 ) -> dict[str, list[float]]:
     """Each figure, uncorrupted and at each strength of one corruption, over the draws."""
-    rows = {measure: [values[:DRAWS].mean()] for measure, values in plain.items()}
-    corruption = CORRUPTIONS[name]
-    for k, strength in enumerate(corruption.strengths):
-        print(f"{name}, {strength} {corruption.unit}", file=sys.stderr, flush=True)
-        wrong = corruption.apply(given, strength, np.random.default_rng([SEED, k]))
-        for measure, values in bench.figures(judged._replace(cycles=wrong)).items():
+    rows = {measure: [values.mean()] for measure, values in plain.items()}
+    for k, strength in enumerate(CORRUPTIONS[name].strengths):
+        print(f"{name}, {strength} {CORRUPTIONS[name].unit}", file=sys.stderr, flush=True)
+        wrong = _wrong(given, name, k)
+        draws = _draws(wrong, count, np.random.default_rng(SEED))
+        for measure, values in bench.figures(wrong, draws, unseen).items():
             rows[measure].append(values.mean())
     return {measure: list(map(float, row)) for measure, row in rows.items()}
 
@@ -135,79 +171,101 @@ class _Bench:
     """What does not change from one corruption to the next."""
 
     def __init__(
-        self, cohort: Cohort, size: int, reference: Side, extractors: list[Extractor]
+        self,
+        train: Side,
+        val: Side,
+        count: int,
+        extractors: list[Extractor],
+        draw: np.random.Generator,
     ) -> None:
-        self._reference, self._extractors = reference, extractors
+        self._train, self._extractors = train.cycles, extractors
+        self._draws = _draws(train.cycles, count, draw)
         self._scales, self._features = {}, {}
         for extractor in extractors:
-            features = extractor.extract(reference.cycles)
+            features = extractor.extract(train.cycles)
             if extractor.standardised:
                 self._scales[extractor.name] = Standardiser.fit(features)
             self._features[extractor.name] = self._scaled(extractor, features)
-        val = cohort.split("val", size)[0]
-        self._threshold = Threshold.fixed_on(val, reference.cycles, SEED).value
-        self._within = likeness(reference.cycles, reference.cycles)
+        self._threshold = Threshold.fixed_on(val.cycles, train.cycles, SEED).value
+        self._within = likeness(train.cycles, train.cycles)
 
     def _scaled(self, extractor: Extractor, features: np.ndarray) -> np.ndarray:
         scale = self._scales.get(extractor.name)
         return features if scale is None else scale.apply(features)
 
-    def figures(self, judged: Side) -> dict[str, np.ndarray]:
-        """Every figure on every draw."""
+    def figures(
+        self, judged: np.ndarray, draws: list[np.ndarray], unseen: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Every figure on every draw; `unseen` are cycles of others, beside train as near."""
         found: dict[str, list[float]] = {}
         for extractor in self._extractors:
-            features = self._scaled(extractor, extractor.extract(judged.cycles))
-            reference = self._features[extractor.name]
-            pairs = zip(judged.draws, self._reference.draws[: len(judged.draws)], strict=True)
-            for rows, others in pairs:
-                for name, value in extractor.measure(features[rows], reference[others]).items():
+            features, of_unseen = (
+                self._scaled(extractor, extractor.extract(cycles)) for cycles in (judged, unseen)
+            )
+            of_train = self._features[extractor.name]
+            for rows, others in zip(draws, self._draws, strict=True):
+                for name, value in extractor.measure(features[rows], of_train[others]).items():
                     key = name if name.startswith(("w1_", "swd")) else f"{name} {extractor.name}"
                     found.setdefault(key, []).append(value)
-        alike = likeness(judged.cycles, self._reference.cycles)
+            if features.ndim == 2:
+                tables = cdist(features, of_train), cdist(features, of_unseen)
+                self._nearer(found, extractor.name, *tables, draws)
+        alike = likeness(judged, self._train)
+        self._nearer(found, "pixels", -alike, -likeness(judged, unseen), draws)
         nearest, new = alike.max(axis=1), authentic(alike, self._within)
-        for rows in judged.draws:
-            some = judged.cycles[rows[:PAIRED]]
+        for rows in draws:
+            some = judged[rows[:PAIRED]]
             alikes = similarity_table(some)[np.triu_indices(len(some), 1)]
             for key, value in (
                 ("copied", (nearest[rows] > self._threshold).mean()),
                 ("authentic", new[rows].mean()),
-                ("likeness", nearest[rows].mean()),
+                ("likeness falls", nearest[rows].mean()),
+                ("likeness rises", nearest[rows].mean()),
                 ("msssim", alikes.mean()),
             ):
                 found.setdefault(key, []).append(float(value))
-        # A Fréchet distance of no more cycles than features is nan.
-        return {key: np.array(each) for key, each in found.items() if np.isfinite(each).all()}
+        return {key: np.array(each) for key, each in found.items()}
+
+    def _nearer(
+        self,
+        found: dict[str, list[float]],
+        name: str,
+        to_train: np.ndarray,
+        to_unseen: np.ndarray,
+        draws: list[np.ndarray],
+    ) -> None:
+        """Share that is nearer to train than to unseen cycles, in pools of equal size."""
+        count = min(to_unseen.shape[1], len(self._draws[0]))
+        pools = _draws(to_unseen.T, count, np.random.default_rng(SEED))
+        for rows, others, pool in zip(draws, self._draws, pools, strict=True):
+            train = to_train[np.ix_(rows, others[:count])].min(axis=1)
+            unseen = to_unseen[np.ix_(rows, pool)].min(axis=1)
+            found.setdefault(f"nearer_train {name}", []).append(float((train < unseen).mean()))
 
 
-def _sides(cohort: Cohort, size: int) -> tuple[Side, Side, np.ndarray]:
-    """Reference and judged cycles, draws of both, and the levels of the judged."""
-    train, of_train = cohort.split("train", size)
-    held_out = [cohort.split(split, size) for split in ("val", "test")]
-    cycles = np.concatenate([each for each, _ in held_out])
-    of_cycles = np.concatenate([owners for _, owners in held_out])
-    levels = np.concatenate([cohort.levels(split) for split in ("val", "test")])
-    if min(len(set(of_train)), len(set(of_cycles))) < 2:
-        raise CineganError("a draw of half of the patients needs two on either side")
-    draw = np.random.default_rng(SEED)
-    halves = [(_half(of_train, draw), _half(of_cycles, draw)) for _ in range(2 * DRAWS)]
-    count = min(len(rows) for pair in halves for rows in pair)
-    cut = [tuple(draw.permutation(rows)[:count] for rows in pair) for pair in halves]
-    return Side(train, [a for a, _ in cut]), Side(cycles, [b for _, b in cut]), levels
+def _draws(cycles: np.ndarray, count: int, draw: np.random.Generator) -> list[np.ndarray]:
+    return [draw.choice(len(cycles), count, replace=False) for _ in range(DRAWS)]
 
 
-def _half(patients: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+def _half(patients: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
     owners = sorted(set(patients))
     kept = draw.choice(owners, -(-len(owners) // 2), replace=False)
-    return np.flatnonzero(np.isin(patients, kept))
+    return draw.choice(np.flatnonzero(np.isin(patients, kept)), count, replace=False)
 
 
 def _sign(name: str) -> int:
-    return -1 if name.split()[0] in HIGHER_IS_BETTER else 1
+    return -1 if name.startswith(HIGHER_IS_BETTER) else 1
 
 
-def _limit(name: str, values: np.ndarray) -> float:
-    """What uncorrupted cycles hardly ever exceed in the bad direction."""
-    return float(np.quantile(_sign(name) * values, 0.95))
+def _of_others(name: str, values: np.ndarray, patients: np.ndarray) -> float:
+    """What as many other patients hardly ever exceed in the bad direction.
+
+    Values of halves vary by (n - k) / k of what n patients vary by; two sets, by twice as much.
+    """
+    n = len(set(patients))
+    kept = -(-n // 2)
+    spread = np.std(values, ddof=1) * np.sqrt(2 * kept / (n - kept))
+    return float(np.mean(_sign(name) * values) + student.ppf(RARE, n - 1) * spread)
 
 
 class Reaction(NamedTuple):
