@@ -143,7 +143,8 @@ def disturbed(cycles: Bytes, seed: int) -> Bytes:
     ----------
     cycles : ndarray of uint8, shape (n, H, W, T)
     """
-    return np.concatenate([_disturb(cycles[i : i + 1], [seed, i]) for i in range(len(cycles))])
+    each = [_disturb(cycles[i : i + 1], [seed, i]) for i in range(len(cycles))]
+    return np.concatenate([cycles[:0], *each])
 
 
 def _disturb(cycle: Bytes, seed: list[int]) -> Bytes:
