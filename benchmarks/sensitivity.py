@@ -69,6 +69,13 @@ CLAIMS: dict[str, tuple[str, ...]] = {
 }
 
 
+class Unseen(NamedTuple):
+    """Cycles of others than train patients, (n, H, W, T), and their features by extractor."""
+
+    cycles: np.ndarray
+    features: dict[str, np.ndarray]
+
+
 class Side(NamedTuple):
     """Cycles (n, H, W, T) of some patients, and where each lies."""
 
@@ -94,14 +101,16 @@ def measure() -> dict[str, Any]:
     bench = _Bench(train, val, count, [*extractors, patches_of(size, SEED)], draw)
 
     print("uncorrupted", file=sys.stderr, flush=True)
-    plain = bench.figures(given.cycles, _draws(given.cycles, count, draw), val.cycles)
+    unseen = Unseen(val.cycles, bench.features(val.cycles))
+    plain = bench.figures(given.cycles, _draws(given.cycles, count, draw), unseen)
     if enough:
         halves = [_half(val.patients, count, draw) for _ in range(DRAWS)]
-        of_val = bench.figures(val.cycles, halves, test.cycles)
+        of_test = Unseen(test.cycles, bench.features(test.cycles))
+        of_val = bench.figures(val.cycles, halves, of_test)
         limits = {name: _of_others(name, of_val[name], val.patients) for name in plain}
     else:
         limits = {name: float(np.quantile(_sign(name) * plain[name], 0.95)) for name in plain}
-    means = {name: _means(bench, plain, given, count, name, val.cycles) for name in CORRUPTIONS}
+    means = {name: _means(bench, plain, given, count, name, unseen) for name in CORRUPTIONS}
     reactions = {
         measure: {
             name: _reaction(measure, name, row[measure], limit) for name, row in means.items()
@@ -154,7 +163,7 @@ def _means(
     given: Given,
     count: int,
     name: str,
-    unseen: np.ndarray,
+    unseen: Unseen,
 ) -> dict[str, list[float]]:
     """Each figure, uncorrupted and at each strength of one corruption, over the draws."""
     rows = {measure: [values.mean()] for measure, values in plain.items()}
@@ -180,38 +189,40 @@ class _Bench:
     ) -> None:
         self._train, self._extractors = train.cycles, extractors
         self._draws = _draws(train.cycles, count, draw)
-        self._scales, self._features = {}, {}
-        for extractor in extractors:
-            features = extractor.extract(train.cycles)
-            if extractor.standardised:
-                self._scales[extractor.name] = Standardiser.fit(features)
-            self._features[extractor.name] = self._scaled(extractor, features)
+        self._scales = {
+            extractor.name: Standardiser.fit(extractor.extract(train.cycles))
+            for extractor in extractors
+            if extractor.standardised
+        }
+        self._features = self.features(train.cycles)
         self._threshold = Threshold.fixed_on(val.cycles, train.cycles, SEED).value
         self._within = likeness(train.cycles, train.cycles)
 
-    def _scaled(self, extractor: Extractor, features: np.ndarray) -> np.ndarray:
-        scale = self._scales.get(extractor.name)
-        return features if scale is None else scale.apply(features)
+    def features(self, cycles: np.ndarray) -> dict[str, np.ndarray]:
+        """Of every extractor, in standard deviations of train cycles where it asks for that."""
+        found = {}
+        for extractor in self._extractors:
+            values, scale = extractor.extract(cycles), self._scales.get(extractor.name)
+            found[extractor.name] = values if scale is None else scale.apply(values)
+        return found
 
     def figures(
-        self, judged: np.ndarray, draws: list[np.ndarray], unseen: np.ndarray
+        self, judged: np.ndarray, draws: list[np.ndarray], unseen: Unseen
     ) -> dict[str, np.ndarray]:
-        """Every figure on every draw; `unseen` are cycles of others, beside train as near."""
+        """Every figure on every draw; `unseen` should be as near as train cycles are."""
         found: dict[str, list[float]] = {}
+        features = self.features(judged)
         for extractor in self._extractors:
-            features, of_unseen = (
-                self._scaled(extractor, extractor.extract(cycles)) for cycles in (judged, unseen)
-            )
-            of_train = self._features[extractor.name]
+            ours, of_train = features[extractor.name], self._features[extractor.name]
             for rows, others in zip(draws, self._draws, strict=True):
-                for name, value in extractor.measure(features[rows], of_train[others]).items():
+                for name, value in extractor.measure(ours[rows], of_train[others]).items():
                     key = name if name.startswith(("w1_", "swd")) else f"{name} {extractor.name}"
                     found.setdefault(key, []).append(value)
-            if features.ndim == 2:
-                tables = cdist(features, of_train), cdist(features, of_unseen)
+            if ours.ndim == 2:
+                tables = cdist(ours, of_train), cdist(ours, unseen.features[extractor.name])
                 self._nearer(found, extractor.name, *tables, draws)
         alike = likeness(judged, self._train)
-        self._nearer(found, "pixels", -alike, -likeness(judged, unseen), draws)
+        self._nearer(found, "pixels", -alike, -likeness(judged, unseen.cycles), draws)
         nearest, new = alike.max(axis=1), authentic(alike, self._within)
         for rows in draws:
             some = judged[rows[:PAIRED]]
