@@ -22,6 +22,10 @@ MARGIN = 3  # of them around the window that is compared, into which it may move
 SHIFTS = (-1, 0, 1)  # of the window, pixels of the grid
 SCALES = (0.95, 1.0, 1.05)
 HARMONICS = 5  # of the cycle that are compared, and its mean
+FALSE_ALARMS, MISSED = (
+    0.05,
+    0.02,
+)  # shares of unseen cycles and of copies that a threshold may err on
 # Of `disturbed`; both in proportion where frames have less than 64 pixels per side.
 NOISE = 8.0  # standard deviation in grey levels
 MOVE = 3  # pixels
@@ -91,9 +95,9 @@ class Threshold:
     value : float
         Halfway between `unseen` and `copies`.
     unseen : float
-        The likeness to train cycles that hardly any cycle of a val patient exceeds.
+        The likeness to train cycles that a share of `FALSE_ALARMS` of val patients' cycles exceeds.
     copies : float
-        The likeness to their originals that nearly all disturbed copies of val cycles exceed.
+        The likeness to their originals that all but `MISSED` of disturbed val cycles exceed.
     """
 
     value: float
@@ -121,9 +125,10 @@ class Threshold:
                 f"frames of {height}x{width} pixels are too small to tell copies; "
                 f"{GRID}x{GRID} are needed"
             )
-        unseen = float(np.quantile(likeness(val, train).max(axis=1), 0.99))
-        own = likeness(disturbed(val, seed), val)
-        copies = float(np.quantile(np.diagonal(own), 0.01))
+        nearest = likeness(val, train).max(axis=1)
+        own = np.diagonal(likeness(disturbed(val, seed), val))
+        unseen = float(np.quantile(nearest, 1 - FALSE_ALARMS))
+        copies = float(np.quantile(own, MISSED))
         if unseen >= copies:
             raise CineganError(
                 f"val cycles are as like train cycles ({unseen:.2f}) as their own copies "
