@@ -125,7 +125,7 @@ def measure() -> dict[str, Any]:
         "cycles compared": count,
         "alarms of uncorrupted cycles": ", ".join(alarmed) or "none",
         "of so many measures": len(reactions),
-        "not told of so few": ", ".join(limits.keys() - reactions.keys()) or "none",
+        "not told of so few": ", ".join(sorted(limits.keys() - reactions.keys())) or "none",
         "strengths": {
             name: f"{', '.join(map(str, corruption.strengths))} {corruption.unit}"
             for name, corruption in CORRUPTIONS.items()

@@ -161,6 +161,10 @@ def _figures(report: Mapping[str, Any]) -> str:
             f"<th>{'' if compared is None else f'{compared} of each'}</th>"
             "<th>to train</th><th>to test</th><th>floor: train to test</th></tr>"
         )
+        if compared is None:
+            why = html.escape(report.get(f"n_compared_{extractor}_reason", ""))
+            rows.append(f'<tr><td colspan="5"><i>{why}</i></td></tr>')
+            continue
         for measure, (told, better) in TOLD.items():
             keys = [f"{measure}_{extractor}_{ending}" for ending in PAIRS]
             if keys[0] in report:
@@ -226,10 +230,12 @@ header {{ position: sticky; top: 0; background: #16181c; padding: .5rem 0; z-ind
 .pair {{ margin: 0; }}
 .pair div {{ display: flex; gap: 2px; }}
 figcaption {{ text-align: center; color: #9a9da3; }}
-table {{ border-collapse: collapse; }}
+table {{ border-collapse: collapse; max-width: 70rem; }}
 td, th {{ padding: .15rem .9rem .15rem 0; text-align: left; vertical-align: top; }}
 .head th {{ padding-top: 1rem; border-bottom: 1px solid #3a3d44; }}
 td i, small {{ color: #9a9da3; }}
+td i {{ font-size: .8rem; overflow-wrap: anywhere; }}
+td:first-child {{ min-width: 14rem; }}
 </style>
 <h1>{name}</h1>
 <p>{about}</p>

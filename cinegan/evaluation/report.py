@@ -149,7 +149,9 @@ def figures_of_merit(
     lacking[SYNTHETIC] = unfit or lacking[SYNTHETIC]
     usable = [sizes[key] for key in sets if not lacking[key]]
     compared = min(usable) if len(usable) > 1 else None
-    report: dict[str, Any] = {f"n_compared_{extractor.name}": compared}
+    count = f"n_compared_{extractor.name}"
+    whole = "; ".join(dict.fromkeys(filter(None, lacking.values())))
+    report: dict[str, Any] = {count: compared} if compared else _unknown([count], whole)
     for ending, pair in PAIRS.items():
         keys = {name: f"{name}_{extractor.name}_{ending}" for name in extractor.measures}
         reason = "; ".join(lacking[one] for one in pair if lacking[one])

@@ -219,6 +219,7 @@ def test_without_train_cycles_there_is_no_scale(real):
     assert report["frechet_texture_test"] is None
     assert "no train cycles" in report["frechet_texture_test_reason"]
     assert report["n_compared_texture"] is None
+    assert report["n_compared_texture_reason"] == "no train cycles to standardise on"
     assert descriptor_table(features_of(UNSEEN, real, TEXTURE), TEXTURE).empty
 
 
