@@ -41,7 +41,8 @@ def passes(training: Training, network: NetworkOptions) -> tuple[float, float]:
 
     A pass back is two forward passes: by the weights and by the input. The generator runs forward
     and back once; the discriminator on real and on fake cycles, and one pass back serves both
-    networks, but for cross-entropy of logits that depend on each other. A gradient penalty adds a
+    networks, but for cross-entropy of logits that depend on each other (or, which is not counted,
+    where the logit of a fake cycle is too low for that, see `losses`). A gradient penalty adds a
     forward pass, its gradient by the input (one), and the pass back through both (four). R1 adds
     all but the forward pass, every so many steps.
     """

@@ -104,7 +104,8 @@ class TrainingStep:
             "generator": Adam(self._weights, training),
             "discriminator": Adam(self._discriminator_weights, training),
         }
-        self._strength = tf.Variable(training.augment_strength, trainable=False)
+        strength = training.augment_strength if training.augment else 0.0  # as the curves tell it
+        self._strength = tf.Variable(strength, trainable=False)
         # Begins at the target, so that the first batches decide which way the strength goes.
         self._overfitting = tf.Variable(training.augment_target or 0.0, trainable=False)
         pair.average.set_weights(pair.generator.get_weights())

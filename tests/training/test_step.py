@@ -40,9 +40,11 @@ SWITCHES = {
 def make(model, cycles_at):
     """Make a step of the tiny DCGAN; keywords replace parameters of its training."""
 
-    def build(seed=3, level=STEPS, generator_dropout=0.0, **changes):
+    def build(seed=3, level=STEPS, generator_dropout=0.0, discriminator=None, **changes):
         training = training_with(**({"precision": "float32"} | changes))
-        network = model.network.model_copy(update={"generator_dropout": generator_dropout})
+        network = {"generator_dropout": generator_dropout}
+        network |= {"discriminator": discriminator} if discriminator else {}
+        network = model.network.model_copy(update=network)
         block = model.model_copy(update={"training": training, "network": network})
         record = block.model_dump(exclude={"budgets"}) | {"phases": 6, "seed": seed, "threads": 2}
         return loop.prepare(level, block, record, cycles_at)
@@ -124,17 +126,30 @@ def test_both_networks_get_their_own_gradients_in_one_pass_back_or_two(
 @pytest.mark.parametrize("logit", [0.0, -40.0, -49.0, -51.0, -75.0, -90.0, -1000.0, 60.0])
 def test_gradients_are_right_however_sure_the_discriminator_is(make, precision, share, logit):
     """Within 5 % of the largest in bfloat16, which has 8 bits and is rounded on two roads."""
-    step = make(precision=precision)
+    assert_gradients_right_at(logit, make(precision=precision), share)
+
+
+@pytest.mark.parametrize("logit", [-40.0, -75.0])
+def test_gradients_are_right_compiled_and_through_wide_layers(make, logit):
+    """Layers of 256 filters and more have gradients of their own."""
+    step = make(discriminator=[8, 256])
+    assert_gradients_right_at(logit, step, 2e-5, compiled=True)
+
+
+def assert_gradients_right_at(logit, step, share, compiled=False):
     assert step._one_pass_back
     same_masks(step)
     real, latents = tf.random.normal((4, 16, 16, 6)), tf.random.normal((4, 8))
-    scale = tf.reduce_mean(step.pair.discriminator(step.pair.generator(latents), training=True))
-    step.pair.discriminator.get_layer("logit").bias.assign([logit - scale])
-    _, ours, theirs, _, _ = step._gradients(real, latents, tf.constant(0.0), False)
-    expected = gradients_by_the_book(step, real, latents)
-    assert_gradients_equal((ours, theirs), expected, share)
+    scores = step.pair.discriminator(step.pair.generator(latents), training=True)
+    step.pair.discriminator.get_layer("logit").bias.assign([logit - tf.reduce_mean(scores)])
+
+    def gradients(real, latents):
+        return step._gradients(real, latents, tf.constant(0.0), False)[1:3]
+
+    found = (tf.function(gradients) if compiled else gradients)(real, latents)
+    assert_gradients_equal(found, gradients_by_the_book(step, real, latents), share)
     if logit < 0:  # the generator's derivative by the logit is -1 then
-        assert max(float(tf.reduce_max(tf.abs(gradient))) for gradient in ours) > 1e-4
+        assert max(float(tf.reduce_max(tf.abs(gradient))) for gradient in found[0]) > 1e-4
 
 
 @pytest.mark.parametrize("loss", ["bce", "wasserstein"])
@@ -379,6 +394,24 @@ def make_ours(cycles_at):
     return lambda: loop.prepare(STEPS, block, record, cycles_at)
 
 
+def test_a_state_with_a_sure_discriminator_goes_on_to_the_same_bits(make):
+    """The generator's pass is its own then."""
+    steps = [make() for _ in range(3)]
+    for step in steps:
+        step.pair.discriminator.get_layer("logit").bias.assign([-60.0])
+    whole, first, second = steps
+    for _ in range(3):
+        metrics, _ = whole()
+    assert metrics[METRICS.index("score_fake")] < -50
+    assert metrics[METRICS.index("gradient_generator")] > 1e-3
+    first()
+    second.restore(first.state())
+    for _ in range(2):
+        second()
+    for name, value in whole.state().items():
+        assert value.tobytes() == second.state()[name].tobytes(), name
+
+
 def test_our_own_pair_as_it_is_trained_goes_on_to_the_same_bits(make_ours):
     whole, first, second = make_ours(), make_ours(), make_ours()
     for _ in range(6):
@@ -426,6 +459,22 @@ def test_growth_keeps_every_weight_that_both_levels_have(make_growing):
     latents = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
     made = np.asarray(small.pair.average(latents)).repeat(2, axis=1).repeat(2, axis=2)
     np.testing.assert_allclose(large.pair.average(latents), made, atol=1e-5)
+
+
+def test_growth_begins_with_fresh_optimizers(make_growing):
+    small = make_growing(8)
+    for _ in range(3):
+        small()
+    large = make_growing(16, fading=True)
+    large.take_over(small)
+    moments = [value for name, value in large.state().items() if name.startswith("adam/")]
+    assert moments
+    assert not any(value.any() for value in moments)
+    before = large.pair.generator.get_layer("8_conv_1").trainable_variables[0].numpy()
+    large()
+    moved = large.pair.generator.get_layer("8_conv_1").trainable_variables[0].numpy() - before
+    # Adam's first step, whose moments are the gradient's own, is of the learning rate.
+    assert np.abs(moved).max() == pytest.approx(large.training.learning_rate, rel=0.01)
 
 
 def test_growth_keeps_the_augmentation_and_r1_serves_a_growing_pair(make_growing):
