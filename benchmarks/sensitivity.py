@@ -5,8 +5,8 @@ place, those of test patients, as they are and corrupted in ten ways at four str
 are taken at one number of cycles, and are means over draws. What each measure claims to catch
 stands in docs/evaluation.md, and in `CLAIMS`.
 
-A measure raises an alarm beyond a limit that is fixed on val patients before a test patient is
-seen: what the figure of as many other patients exceeds once in a hundred times, by the spread of
+A measure raises an alarm beyond a limit that is fixed on val patients (with test cycles as the pool
+of others, where one is asked for): what the figure of as many other patients exceeds once in a hundred times, by the spread of
 figures of halves of the val patients. In a cohort of too few patients for that, cycles of val and
 test patients are judged together, and the limit is what 95 of 100 draws of themselves reach,
 uncorrupted: that tells a reaction, and is no verdict on other people.
@@ -101,7 +101,8 @@ def measure() -> dict[str, Any]:
     bench = _Bench(train, val, count, [*extractors, patches_of(size, SEED)], draw)
 
     print("uncorrupted", file=sys.stderr, flush=True)
-    unseen = Unseen(val.cycles, bench.features(val.cycles))
+    # Where val cycles are judged, they are their own nearest.
+    unseen = Unseen(val.cycles, bench.features(val.cycles)) if enough else None
     plain = bench.figures(given.cycles, _draws(given.cycles, count, draw), unseen)
     if enough:
         halves = [_half(val.patients, count, draw) for _ in range(DRAWS)]
@@ -163,7 +164,7 @@ def _means(
     given: Given,
     count: int,
     name: str,
-    unseen: Unseen,
+    unseen: Unseen | None,
 ) -> dict[str, list[float]]:
     """Each figure, uncorrupted and at each strength of one corruption, over the draws."""
     rows = {measure: [values.mean()] for measure, values in plain.items()}
@@ -207,7 +208,7 @@ class _Bench:
         return found
 
     def figures(
-        self, judged: np.ndarray, draws: list[np.ndarray], unseen: Unseen
+        self, judged: np.ndarray, draws: list[np.ndarray], unseen: Unseen | None
     ) -> dict[str, np.ndarray]:
         """Every figure on every draw; `unseen` should be as near as train cycles are."""
         found: dict[str, list[float]] = {}
@@ -218,11 +219,12 @@ class _Bench:
                 for name, value in extractor.measure(ours[rows], of_train[others]).items():
                     key = name if name.startswith(("w1_", "swd")) else f"{name} {extractor.name}"
                     found.setdefault(key, []).append(value)
-            if ours.ndim == 2:
+            if ours.ndim == 2 and unseen:
                 tables = cdist(ours, of_train), cdist(ours, unseen.features[extractor.name])
                 self._nearer(found, extractor.name, *tables, draws)
         alike = likeness(judged, self._train)
-        self._nearer(found, "pixels", -alike, -likeness(judged, unseen.cycles), draws)
+        if unseen:
+            self._nearer(found, "pixels", -alike, -likeness(judged, unseen.cycles), draws)
         nearest, new = alike.max(axis=1), authentic(alike, self._within)
         for rows in draws:
             some = judged[rows[:PAIRED]]

@@ -53,9 +53,11 @@ def results(layers, shape):
     """Outputs and gradients of layers, given equal weights, for input of a shape (n, H, W, C)."""
     rng = np.random.default_rng(0)
     x = tf.constant(rng.normal(size=shape), tf.float32)
+    layers[0].build(x.shape)
+    weights = [rng.normal(size=each.shape) / 5 for each in layers[0].get_weights()]
     for layer in layers:
         layer.build(x.shape)
-        layer.set_weights(layers[0].get_weights())
+        layer.set_weights(weights)
     upstream = tf.constant(rng.normal(size=layers[1].compute_output_shape(x.shape)), tf.float32)
     found = [outputs_and_gradients(layer, x, upstream) for layer in layers]
     return [[tf.cast(value, tf.float32) for value in of_layer] for of_layer in found]
@@ -67,10 +69,10 @@ def assert_equal(found, expected, share=2e-5):
 
 
 def assert_as_near_in_bfloat16(layers, exact, shape):
-    """Ours no further from what float32 gives than twice as far as the layer of Keras is."""
+    """Ours no further from what float32 gives than three times as far as the layer of Keras is."""
     for ours, theirs, true in zip(*results([*layers, exact], shape), strict=True):
         off, allowed = (float(tf.norm(each - true) / tf.norm(true)) for each in (ours, theirs))
-        assert off <= 2 * allowed
+        assert off <= 3 * allowed
         assert 1e-4 < allowed < 0.05  # rounded, and to 8 bits
 
 
