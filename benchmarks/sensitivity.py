@@ -6,10 +6,11 @@ are taken at one number of cycles, and are means over draws. What each measure c
 stands in docs/evaluation.md, and in `CLAIMS`.
 
 A measure raises an alarm beyond a limit that is fixed on val patients (with test cycles as the pool
-of others, where one is asked for): what the figure of as many other patients exceeds once in a hundred times, by the spread of
-figures of halves of the val patients. In a cohort of too few patients for that, cycles of val and
-test patients are judged together, and the limit is what 95 of 100 draws of themselves reach,
-uncorrupted: that tells a reaction, and is no verdict on other people.
+of others, where one is asked for): what the figure of as many other patients exceeds once in a
+hundred times, by the spread of figures of halves of the val patients. In a cohort of too few
+patients for that, cycles of val and test patients are judged together, and the limit is what 95 of
+100 draws of themselves reach, uncorrupted: that tells a reaction, and is no verdict on other
+people.
 
 In the table stands from which strength on, 1 to 4, a measure raises an alarm; in parentheses where
 it does not grow with every strength; bold where it claims to catch this.

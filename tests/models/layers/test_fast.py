@@ -53,10 +53,10 @@ def results(layers, shape):
     """Outputs and gradients of layers, given equal weights, for input of a shape (n, H, W, C)."""
     rng = np.random.default_rng(0)
     x = tf.constant(rng.normal(size=shape), tf.float32)
-    layers[0].build(x.shape)
-    weights = [rng.normal(size=each.shape) / 5 for each in layers[0].get_weights()]
     for layer in layers:
         layer.build(x.shape)
+    weights = [rng.normal(size=each.shape) / 5 for each in layers[0].get_weights()]
+    for layer in layers:
         layer.set_weights(weights)
     upstream = tf.constant(rng.normal(size=layers[1].compute_output_shape(x.shape)), tf.float32)
     found = [outputs_and_gradients(layer, x, upstream) for layer in layers]
