@@ -33,8 +33,8 @@ PATIENCE_S = 300  # for a group of processes, on a machine with other work; then
 # differ more, since Adam divides by gradients that may be small: a tenth of its step is allowed.
 LOSSES_WITHIN = 1e-5
 WEIGHTS_WITHIN = 1e-4
-# Layers in bfloat16 keep 8 bits: losses of about 1 may differ by some of 1/256, and where a gradient
-# is near 0 its sign may, so that Adam goes the other way at each of the 10 steps.
+# Layers in bfloat16 keep 8 bits: losses of about 1 may differ by some of 1/256, and where a
+# gradient is near 0 its sign may, so that Adam goes the other way at each of the 10 steps.
 LOSSES_WITHIN_BFLOAT16 = 0.01
 WEIGHTS_WITHIN_BFLOAT16 = 0.01
 
