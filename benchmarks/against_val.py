@@ -36,6 +36,6 @@ def against_val(cycles: np.ndarray, cohort: Cohort) -> dict[str, float]:
     for extractor, measures in wanted:
         features = features_of(cycles, real, extractor)
         judged, reference = Group(features[SYNTHETIC]), Group(features["val"], patients)
-        measured = at_size(extractor.measure, judged, reference, size, draws=20, seed=0)
+        measured = at_size(extractor.measure, (judged, reference), size, draws=20, seed=0)
         figures |= {f"{name} of {extractor.name}": measured[name].value for name in measures}
     return {name: value for name, value in figures.items() if np.isfinite(value)}

@@ -5,12 +5,12 @@ place, those of test patients, as they are and corrupted in ten ways at four str
 are taken at one number of cycles, and are means over draws. What each measure claims to catch
 stands in docs/evaluation.md, and in `CLAIMS`.
 
-A measure raises an alarm beyond a limit that is fixed on val patients (with test cycles as the pool
-of others, where one is asked for): what the figure of as many other patients exceeds once in a
-hundred times, by the spread of figures of halves of the val patients. In a cohort of too few
-patients for that, cycles of val and test patients are judged together, and the limit is what 95 of
-100 draws of themselves reach, uncorrupted: that tells a reaction, and is no verdict on other
-people.
+A measure raises an alarm beyond a limit that is fixed on val patients: what the figure of as many
+other patients exceeds once in a hundred times, by the spread of figures of halves of the val
+patients. Where a measure asks for unseen cycles beside those that are judged, these are of val
+patients, and of test patients where val is judged. In a cohort of too few patients for that, cycles
+of val and test patients are judged together, beside themselves uncorrupted, and the limit is what
+95 of 100 draws of themselves reach: that tells a reaction, and is no verdict on other people.
 
 In the table stands from which strength on, 1 to 4, a measure raises an alarm; in parentheses where
 it does not grow with every strength; bold where it claims to catch this.
@@ -30,7 +30,7 @@ from benchmarks.ours import PARAMS, THREADS
 from cinegan.data.cohort import Cohort
 from cinegan.evaluation.extractors import MOTION, TEXTURE, Extractor, cardiac_in, patches_of
 from cinegan.evaluation.features import Standardiser
-from cinegan.evaluation.memorization import Threshold, authentic, likeness
+from cinegan.evaluation.memorization import Threshold, authentic, likeness, nearer_train
 from cinegan.evaluation.similarity import similarity_table
 from cinegan.evaluation.subsamples import LEAST_PATIENTS, Group
 from cinegan.training.runtime import configure
@@ -70,13 +70,6 @@ CLAIMS: dict[str, tuple[str, ...]] = {
 }
 
 
-class Unseen(NamedTuple):
-    """Cycles of others than train patients, (n, H, W, T), and their features by extractor."""
-
-    cycles: np.ndarray
-    features: dict[str, np.ndarray]
-
-
 class Side(NamedTuple):
     """Cycles (n, H, W, T) of some patients, and where each lies."""
 
@@ -102,13 +95,11 @@ def measure() -> dict[str, Any]:
     bench = _Bench(train, val, count, [*extractors, patches_of(size, SEED)], draw)
 
     print("uncorrupted", file=sys.stderr, flush=True)
-    # Where val cycles are judged, they are their own nearest.
-    unseen = Unseen(val.cycles, bench.features(val.cycles)) if enough else None
+    unseen = bench.apart(val.cycles if enough else given.cycles)
     plain = bench.figures(given.cycles, _draws(given.cycles, count, draw), unseen)
     if enough:
         halves = [_half(val.patients, count, draw) for _ in range(DRAWS)]
-        of_test = Unseen(test.cycles, bench.features(test.cycles))
-        of_val = bench.figures(val.cycles, halves, of_test)
+        of_val = bench.figures(val.cycles, halves, bench.apart(test.cycles))
         limits = {name: _of_others(name, of_val[name], val.patients) for name in plain}
     else:
         limits = {name: float(np.quantile(_sign(name) * plain[name], 0.95)) for name in plain}
@@ -165,7 +156,7 @@ def _means(
     given: Given,
     count: int,
     name: str,
-    unseen: Unseen | None,
+    unseen: dict[str, np.ndarray],
 ) -> dict[str, list[float]]:
     """Each figure, uncorrupted and at each strength of one corruption, over the draws."""
     rows = {measure: [values.mean()] for measure, values in plain.items()}
@@ -208,10 +199,21 @@ class _Bench:
             found[extractor.name] = values if scale is None else scale.apply(values)
         return found
 
+    def apart(self, cycles: np.ndarray) -> dict[str, np.ndarray]:
+        """How far each cycle is from its nearest train cycle, by likeness and in features."""
+        return self._apart(self.features(cycles), likeness(cycles, self._train))
+
+    def _apart(self, features: dict[str, np.ndarray], alike: np.ndarray) -> dict[str, np.ndarray]:
+        found = {"pixels": -alike.max(axis=1)}
+        for name, values in features.items():
+            if values.ndim == 2:  # not patches, of which a cycle has many
+                found[name] = cdist(values, self._features[name]).min(axis=1)
+        return found
+
     def figures(
-        self, judged: np.ndarray, draws: list[np.ndarray], unseen: Unseen | None
+        self, judged: np.ndarray, draws: list[np.ndarray], unseen: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Every figure on every draw; `unseen` should be as near as train cycles are."""
+        """Every figure on every draw; `unseen` is `apart` of others, who should be as far."""
         found: dict[str, list[float]] = {}
         features = self.features(judged)
         for extractor in self._extractors:
@@ -220,12 +222,10 @@ class _Bench:
                 for name, value in extractor.measure(ours[rows], of_train[others]).items():
                     key = name if name.startswith(("w1_", "swd")) else f"{name} {extractor.name}"
                     found.setdefault(key, []).append(value)
-            if ours.ndim == 2 and unseen:
-                tables = cdist(ours, of_train), cdist(ours, unseen.features[extractor.name])
-                self._nearer(found, extractor.name, *tables, draws)
         alike = likeness(judged, self._train)
-        if unseen:
-            self._nearer(found, "pixels", -alike, -likeness(judged, unseen.cycles), draws)
+        for space, own in self._apart(features, alike).items():
+            shares = [nearer_train(own[rows], unseen[space]) for rows in draws]
+            found[f"nearer_train {space}"] = shares
         nearest, new = alike.max(axis=1), authentic(alike, self._within)
         for rows in draws:
             some = judged[rows[:PAIRED]]
@@ -239,22 +239,6 @@ class _Bench:
             ):
                 found.setdefault(key, []).append(float(value))
         return {key: np.array(each) for key, each in found.items()}
-
-    def _nearer(
-        self,
-        found: dict[str, list[float]],
-        name: str,
-        to_train: np.ndarray,
-        to_unseen: np.ndarray,
-        draws: list[np.ndarray],
-    ) -> None:
-        """Share that is nearer to train than to unseen cycles, in pools of equal size."""
-        count = min(to_unseen.shape[1], len(self._draws[0]))
-        pools = _draws(to_unseen.T, count, np.random.default_rng(SEED))
-        for rows, others, pool in zip(draws, self._draws, pools, strict=True):
-            train = to_train[np.ix_(rows, others[:count])].min(axis=1)
-            unseen = to_unseen[np.ix_(rows, pool)].min(axis=1)
-            found.setdefault(f"nearer_train {name}", []).append(float((train < unseen).mean()))
 
 
 def _draws(cycles: np.ndarray, count: int, draw: np.random.Generator) -> list[np.ndarray]:

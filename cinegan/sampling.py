@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,31 @@ def latents(seed: int, first: int, count: int, size: int) -> np.ndarray:
 
 
 def draw_cycles(generator: Any, count: int, seed: int, progress: bool = True) -> np.ndarray:
-    """Draw cycles from a generator, (count, H, W, T) uint8.
+    """Draw cycles from a generator.
 
     Parameters
     ----------
     generator : keras.Model
         Latents (n, latent) to cycles (n, H, W, T) in [-1, 1].
+
+    Returns
+    -------
+    ndarray of uint8, shape (count, H, W, T)
+        A cycle that holds values which are not finite is black throughout, and so is not judged.
     """
     size = generator.input_shape[-1]
-    chunks = []
+    chunks, broken = [], 0
     for first in tqdm(range(0, count, CHUNK), desc="sampling", unit="chunk", disable=not progress):
-        made = generator(latents(seed, first, CHUNK, size), training=False)
-        chunks.append(intensity.from_network(np.asarray(made)))
+        made = np.asarray(generator(latents(seed, first, CHUNK, size), training=False))
+        finite = np.isfinite(made).all(axis=(1, 2, 3), keepdims=True)
+        broken += int((~finite[: count - first]).sum())
+        chunks.append(intensity.from_network(np.where(finite, made, -1)))
+    if broken:
+        print(
+            f"cinegan: {broken} of {count} cycles hold values that are not finite and are left "
+            "black; train the model again",
+            file=sys.stderr,
+        )
     return np.concatenate(chunks)[:count]
 
 

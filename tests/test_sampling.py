@@ -52,6 +52,21 @@ def test_cycle_i_does_not_depend_on_how_many_are_drawn_or_in_which_chunks(
     assert set(generator.batches) == {(chunk, 5)}  # always the same shape: the same arithmetic
 
 
+def test_a_cycle_that_is_not_finite_is_black_and_told(capsys):
+    class Broken(Generator):
+        def __call__(self, latents, training):
+            made = np.array(super().__call__(latents, training))
+            made[1, 2, 3, 4], made[3, 0, 0, 0] = np.nan, np.inf
+            return made
+
+    whole = sampling.draw_cycles(Generator(), 11, seed=1, progress=False)
+    drawn = sampling.draw_cycles(Broken(), 11, seed=1, progress=False)
+    broken = np.isin(np.arange(11), [1, 3, sampling.CHUNK + 1])
+    assert (drawn[broken] == 0).all()
+    np.testing.assert_array_equal(drawn[~broken], whole[~broken])
+    assert "3 of 11 cycles hold values that are not finite" in capsys.readouterr().err
+
+
 def test_samples_are_an_array_a_grid_and_a_looping_movie_of_all_phases(tmp_path):
     cycles = sampling.draw_cycles(Generator(), 5, seed=1, progress=False)
     sampling.write_samples(tmp_path / "samples", cycles, shown=3)

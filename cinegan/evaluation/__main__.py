@@ -29,7 +29,7 @@ sets the scale of features. Every figure has a floor beside it, real against rea
 
 ENDS = "(_low|_high|_se)?(_reason)?$"
 OF_TEST = re.compile(f"_(test|ratio){ENDS}|^n_test_patients$")
-OF_FLOOR = re.compile(f"_floor{ENDS}")
+OF_FLOOR = re.compile(f"_floor(_train)?{ENDS}")
 OF_COPIES = re.compile(r"^(copied|authentic|likeness|nearer)_?")
 
 

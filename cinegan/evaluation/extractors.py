@@ -20,6 +20,7 @@ from cinegan.evaluation.kernel import kernel
 from cinegan.evaluation.manifold import manifold
 from cinegan.evaluation.motion import MOTION_NAMES, QUANTITIES, motion
 from cinegan.evaluation.patches import patches, scales, sliced_wasserstein
+from cinegan.evaluation.subsamples import SHARE
 
 Values = NDArray[Any]
 Bytes = NDArray[np.uint8]
@@ -30,7 +31,7 @@ MEASURES = ("frechet", "kid", "precision", "recall", "density", "coverage")
 def bounds(measure: str) -> tuple[float, float]:
     """The least and the greatest value that a measure can have, but for rounding."""
     if measure in ("precision", "recall", "coverage"):
-        return 0.0, 1.0
+        return SHARE
     return (-inf if measure == "kid" else 0.0), inf
 
 

@@ -58,8 +58,8 @@ def judge(
 ) -> Judgement:
     """Take every figure of a set of samples.
 
-    Samples that cannot be judged (constant ones, with another number of phases or on another scale
-    of grey levels) leave all figures of theirs None, with the reason.
+    Samples that cannot be judged (not of 8 bits, constant, with another number of phases or on
+    another scale of grey levels) leave all figures of theirs None, with the reason.
 
     Parameters
     ----------
@@ -83,9 +83,12 @@ def judge(
         If real cycles differ in size, or a patient is in more than one split.
     """
     check_alike(real)
-    check_cycles(samples, "the synthetic cycles")
     report: dict[str, Any] = counts(samples, patients)
-    why = unfit(samples, next((cycles for cycles in real.values() if len(cycles)), samples))
+    try:
+        check_cycles(samples, "the synthetic cycles")
+        why = unfit(samples, next((cycles for cycles in real.values() if len(cycles)), samples))
+    except CineganError as error:
+        why = str(error)
     if why:
         samples = next(iter(real.values()))[:0]
     descriptors: list[pd.DataFrame] = []
@@ -96,7 +99,9 @@ def judge(
                 raise CineganError(extractor.reason)
             features = features_of(samples, real, extractor)
         except CineganError as error:
-            report |= not_measured(extractor.name, extractor.measures, str(error))
+            report |= not_measured(
+                extractor.name, extractor.measures, str(error), extrapolate=extrapolate
+            )
             continue
         report |= figures_of_merit(
             features,
@@ -147,8 +152,10 @@ def write_plots(
     for file, table in judged.tables.items():
         with atomic_file(folder / file) as partial:
             table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    if samples.dtype != np.uint8:  # cannot be judged, but be looked at
+        samples = np.clip(np.nan_to_num(samples), 0, 255).astype(np.uint8)
     train, test = real["train"], real["test"]
-    if samples.shape[-1] != train.shape[-1]:  # cannot be judged, but be looked at
+    if samples.shape[-1] != train.shape[-1]:  # likewise
         there = np.arange(train.shape[-1]) * samples.shape[-1] // train.shape[-1]
         samples = samples[..., there]
     shown = samples[:NEAREST_SHOWN]

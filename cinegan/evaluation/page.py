@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cinegan.data.resizing import resize_frames
 from cinegan.evaluation.memorization import likeness
-from cinegan.evaluation.report import PAIRS
+from cinegan.evaluation.report import ONE_WAY
 from cinegan.files import atomic_file
 
 Bytes = NDArray[np.uint8]
@@ -44,8 +44,8 @@ COPYING = {
     "authentic": "less like a train cycle than that is like another",
     "likeness_train": "likeness to the nearest train cycle",
     "likeness_test": "likeness to the nearest test cycle",
-    "nearer_train_pixels": "more like a train cycle than a test cycle",
-    "nearer_train_texture": "nearer to a train cycle than to a test cycle, by texture",
+    "nearer_train_pixels": "how often nearer to train cycles than test cycles are, by likeness",
+    "nearer_train_texture": "the same, by texture",
     "nearer_train_motion": "the same, by motion",
     "nearer_train_cardiac": "the same, by the cardiac encoder",
 }
@@ -159,29 +159,32 @@ def _figures(report: Mapping[str, Any]) -> str:
         rows.append(
             f'<tr class="head"><th>on {html.escape(extractor)}</th>'
             f"<th>{'' if compared is None else f'{compared} of each'}</th>"
-            "<th>to train</th><th>to test</th><th>floor: train to test</th></tr>"
+            "<th>to train</th><th>floor: test to train</th>"
+            "<th>to test</th><th>floor: train to test</th></tr>"
         )
         if compared is None:
             why = html.escape(report.get(f"n_compared_{extractor}_reason", ""))
-            rows.append(f'<tr><td colspan="5"><i>{why}</i></td></tr>')
+            rows.append(f'<tr><td colspan="6"><i>{why}</i></td></tr>')
             continue
         for measure, (told, better) in TOLD.items():
-            keys = [f"{measure}_{extractor}_{ending}" for ending in PAIRS]
+            both = "floor_train" if measure in ONE_WAY else "floor"
+            keys = [f"{measure}_{extractor}_{end}" for end in ("train", both, "test", "floor")]
             if keys[0] in report:
                 cells = "".join(f"<td>{_cell(report, key)}</td>" for key in keys)
                 rows.append(f"<tr><td>{told}</td><td>{better}</td>{cells}</tr>")
     rows += [
-        '<tr class="head"><th>copying</th><th></th><th>samples</th><th></th><th>floor</th></tr>'
+        '<tr class="head"><th>copying</th><th></th><th>samples</th><th>floor</th>'
+        "<th></th><th></th></tr>"
     ]
     rows += [
-        f"<tr><td>{told}</td><td></td><td>{_cell(report, key)}</td><td></td>"
-        f"<td>{_cell(report, f'{key}_floor')}</td></tr>"
+        f"<tr><td>{told}</td><td></td><td>{_cell(report, key)}</td>"
+        f"<td>{_cell(report, f'{key}_floor')}</td><td></td><td></td></tr>"
         for key, told in COPYING.items()
         if key in report
     ]
-    rows += ['<tr class="head"><th>variety: MS-SSIM of pairs</th>' + "<th></th>" * 4 + "</tr>"]
+    rows += ['<tr class="head"><th>variety: MS-SSIM of pairs</th>' + "<th></th>" * 5 + "</tr>"]
     rows += [
-        f"<tr><td>{told}</td><td></td><td>{_cell(report, key)}</td><td></td><td></td></tr>"
+        f"<tr><td>{told}</td><td></td><td>{_cell(report, key)}</td><td></td><td></td><td></td></tr>"
         for key, told in VARIETY.items()
         if key in report
     ]

@@ -13,6 +13,9 @@ from cinegan.evaluation.features import MIN_SIDE, unfit
 
 Bytes = NDArray[np.uint8]
 
+# Of the range, that values have to lie apart at most: those in [0, 1] fill half of [-1, 1].
+LEAST_FILLED = 0.5
+
 
 def read_cycles(
     path: Path, value_range: tuple[float, float] | None = None
@@ -35,9 +38,9 @@ def read_cycles(
     Raises
     ------
     CineganError
-        If there is nothing to read, an array has other axes, sizes differ, values are not finite or
-        outside of the range, no range is named where one is needed, or all frames of a cycle are
-        constant.
+        If there is nothing to read, an array has other axes, sizes differ, values are not finite,
+        outside of the range or within half of it, no range is named where one is needed, or all
+        frames of a cycle are constant.
     """
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     if not files:
@@ -48,7 +51,17 @@ def read_cycles(
         told = ", ".join(f"{file.name} {'x'.join(map(str, s))}" for s, file in shapes.items())
         raise CineganError(f"{path}: cycles differ in size ({told}); give files of one HxWxT")
     names = np.repeat([file.stem for file in files], [len(part) for part in parts])
-    return np.concatenate(parts), names
+    cycles = np.concatenate(parts)
+    least, most = int(cycles.min()), int(cycles.max())
+    if most - least <= LEAST_FILLED * 255:
+        black, white = value_range or (0, 255)
+        first, last = (black + (white - black) * level / 255 for level in (least, most))
+        raise CineganError(
+            f"{path}: values from {first:.3g} to {last:.3g}, which is half of {black:g} to "
+            f"{white:g} or less: is that what is black and white? Name it with --range, or stretch "
+            "8-bit grey levels first"
+        )
+    return cycles, names
 
 
 def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:

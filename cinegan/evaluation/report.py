@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from scipy.spatial.distance import cdist
 from cinegan.errors import CineganError
 from cinegan.evaluation.extractors import Extractor, bounds
 from cinegan.evaluation.features import Standardiser, check_cycles, pool_areas
-from cinegan.evaluation.frechet import frechet_infinite
+from cinegan.evaluation.frechet import frechet, frechet_infinite
 from cinegan.evaluation.manifold import NEAREST
-from cinegan.evaluation.memorization import Threshold, authentic, likeness
+from cinegan.evaluation.memorization import Threshold, authentic, likeness, nearer_train
 from cinegan.evaluation.similarity import similarity_table
 from cinegan.evaluation.subsamples import (
     LEAST_PATIENTS,
+    SHARE,
     Estimate,
     Group,
     Measure,
@@ -34,12 +36,20 @@ Bytes = NDArray[np.uint8]
 SYNTHETIC = "synthetic"
 PAIRED = 24  # cycles of a set that are compared with one another, at most
 NO_INTERVAL = (
-    f"an interval takes {LEAST_PATIENTS} patients of each set, and in half of them as many cycles "
-    "as the measure needs"
+    f"an interval takes {LEAST_PATIENTS} patients of each set, in half of them as many cycles as "
+    "the measure needs, and halves that differ"
 )
 OFF_CENTRE = "in whole frames the heart is not in the middle, where the blood pool is looked for"
+NOT_EXTRAPOLATED = "no interval is taken of an extrapolation, which is one of all samples"
 # Each figure by the end of its name: which two sets it compares, the one judged first.
-PAIRS = {"train": (SYNTHETIC, "train"), "test": (SYNTHETIC, "test"), "floor": ("train", "test")}
+PAIRS = {
+    "train": (SYNTHETIC, "train"),
+    "test": (SYNTHETIC, "test"),
+    "floor": ("train", "test"),
+    "floor_train": ("test", "train"),
+}
+# What is not the same both ways, so that figures against train need a floor of their own.
+ONE_WAY = ("precision", "recall", "density", "coverage")
 
 
 def features_of(
@@ -127,12 +137,14 @@ def figures_of_merit(
 
         - `F_train`, `F_test`: the synthetic set against real cycles of train, of test patients;
         - `F_floor`: train in the place of the synthetic set, against test patients;
+        - `F_floor_train`, of `ONE_WAY`: test patients in its place, against train;
         - `F_train_low`, `F_train_high` and so on: the interval of `subsamples.at_size`, None
           where there are too few patients or cycles;
         - `kid_<extractor>_train_se` and so on: the standard error of the kernel distance;
         - `frechet_<extractor>_ratio`: distance to test over floor; 1 is as near to unseen patients
           as real cycles of other patients are;
-        - `frechet_inf_<extractor>_train` and so on: `frechet.frechet_infinite`, of all samples;
+        - `frechet_inf_<extractor>_train` and so on: `frechet.frechet_infinite`, of all samples,
+          without an interval;
         - `n_compared_<extractor>`: samples drawn from each set, None if no two can be compared.
 
         A figure that cannot be computed is None, and `<key>_reason` tells why. So is a Fréchet
@@ -152,19 +164,24 @@ def figures_of_merit(
     count = f"n_compared_{extractor.name}"
     whole = "; ".join(dict.fromkeys(filter(None, lacking.values())))
     report: dict[str, Any] = {count: compared} if compared else _unknown([count], whole)
+    groups = {
+        each: Group(features[each], None if each == SYNTHETIC else owners[each])
+        for each in sets
+        if not lacking[each]
+    }
     for ending, pair in PAIRS.items():
-        keys = {name: f"{name}_{extractor.name}_{ending}" for name in extractor.measures}
+        keys = _keys(extractor.name, extractor.measures, ending, extrapolate)
+        if not keys:
+            continue
         reason = "; ".join(lacking[one] for one in pair if lacking[one])
         if reason or compared is None:
             report |= _unknown_figures(keys, reason)
             continue
-        judged, reference = (
-            Group(features[each], None if each == SYNTHETIC else owners[each]) for each in pair
-        )
+        judged, reference = (groups[each] for each in pair)
+        width = judged.values.shape[1]
         estimates = at_size(
             extractor.measure,
-            judged,
-            reference,
+            (judged, reference),
             compared,
             draws=draws,
             seed=seed,
@@ -174,25 +191,49 @@ def figures_of_merit(
         for name, key in keys.items():
             if name in extractor.centred and not centred:
                 report |= _unknown_figures({name: key}, OFF_CENTRE)
+            elif name == "frechet_inf":
+                value = frechet_infinite(judged.values, reference.values, seed=seed)
+                half = min(len(judged), len(reference)) // 2
+                alone = Estimate(value, np.nan, np.nan, np.nan)
+                report |= _told(key, alone, _singular(half, width), NOT_EXTRAPOLATED)
             else:
-                report |= _told(key, estimates[name], _singular(compared, judged.values.shape[1]))
+                report |= _told(key, estimates[name], _singular(compared, width))
         if "kid" in keys:
             report |= _with_reasons({f"{keys['kid']}_se": estimates["kid"].error}, NO_INTERVAL)
-        if extrapolate and "frechet" in keys:
-            key = f"frechet_inf_{extractor.name}_{ending}"
-            least = min(len(judged), len(reference))
-            value = frechet_infinite(judged.values, reference.values, seed=seed)
-            report[key] = _figure(value)
-            if report[key] is None:
-                report[f"{key}_reason"] = _singular(least // 2, judged.values.shape[1])
-    return report | (_ratio(report, extractor.name) if "frechet" in extractor.measures else {})
+    if "frechet" not in extractor.measures:
+        return report
+    key = f"frechet_{extractor.name}_ratio"
+    if whole or compared is None:
+        return report | _unknown_figures({"ratio": key}, whole)
+    found = at_size(_ratio, [groups[each] for each in sets], compared, draws=draws, seed=seed)
+    reason = f"frechet_{extractor.name}_test or frechet_{extractor.name}_floor is missing or zero"
+    return report | _told(key, found["ratio"], reason)
 
 
-def not_measured(name: str, measures: Collection[str], reason: str) -> dict[str, Any]:
-    """The keys of `figures_of_merit`, None, for an extractor that cannot be had."""
+def _keys(name: str, measures: Collection[str], ending: str, extrapolate: bool) -> dict[str, str]:
+    """The keys of an extractor's figures of one pair, by their measures."""
+    told = [m for m in measures if m in ONE_WAY or ending != "floor_train"]
+    if extrapolate and "frechet" in told:
+        told.insert(told.index("frechet") + 1, "frechet_inf")
+    return {measure: f"{measure}_{name}_{ending}" for measure in told}
+
+
+def _ratio(synthetic: NDArray[Any], train: NDArray[Any], test: NDArray[Any]) -> Mapping[str, float]:
+    # A zero after rounding is one; the ratio of two would be noise.
+    floor = round(frechet(train, test)["frechet"], 9)
+    return {"ratio": frechet(synthetic, test)["frechet"] / floor if floor else np.nan}
+
+
+def not_measured(
+    name: str, measures: Collection[str], reason: str, *, extrapolate: bool = False
+) -> dict[str, Any]:
+    """The keys of an extractor that cannot be had, None, each with the reason."""
     report = _unknown([f"n_compared_{name}"], reason)
     for ending in PAIRS:
-        report |= _unknown_figures({m: f"{m}_{name}_{ending}" for m in measures}, reason)
+        report |= _unknown_figures(_keys(name, measures, ending, extrapolate), reason)
+    if "frechet" in measures:
+        key = f"frechet_{name}_ratio"
+        report |= _unknown_figures({"ratio": key}, reason)
     if "kid" in measures:
         near = [f"nearer_train_{name}{ending}" for ending in ("", "_floor")]
         report |= _unknown_figures({key: key for key in near}, reason)
@@ -246,9 +287,7 @@ def variety(
         # Synthetic cycles are a patient each.
         owners = chosen if name == SYNTHETIC else np.array(_of(patients, name))[chosen]
         group = Group(np.arange(count), owners)
-        found = at_size(
-            _mean_of_pairs(table), group, group, count, draws=20, seed=seed, bounds=bounds
-        )
+        found = at_size(_mean_of_pairs(table), [group], count, draws=20, seed=seed, bounds=bounds)
         report |= _told(key["msssim"], found["msssim"])
     return report
 
@@ -298,8 +337,7 @@ def copying(
           nearest test cycle, in pools of equal size; `likeness_train_floor`,
           `likeness_test_floor`: those of val patients' cycles. A sample is no more like train
           than like test if nothing was copied;
-        - `nearer_train_pixels`: share that is more like the nearest train cycle than the nearest
-          test cycle, in the same pools; `nearer_train_pixels_floor`: that of val patients' cycles.
+        - `nearer_train_pixels`, `nearer_train_pixels_floor`: as those of `nearness`, by likeness.
 
         None where there are too few cycles, with `<key>_reason`.
     """
@@ -320,20 +358,39 @@ def copying(
     report: dict[str, Any] = {"copied_threshold": rounded(threshold)}
     within = likeness(train, train)
     to_train = {name: likeness(sets[name], train) for name in (SYNTHETIC, "val", "test")}
+    owners = {name: np.array(_of(patients, name)) for name in ("train", "val", "test")}
     for name, ending in ((SYNTHETIC, ""), ("test", "_floor")):
-        owners = None if name == SYNTHETIC else np.array(_of(patients, name))
         near = to_train[name].max(axis=1) > threshold
-        report |= _told(f"copied{ending}", mean_of(near, owners))
-        report |= _told(f"authentic{ending}", mean_of(authentic(to_train[name], within), owners))
+        new = authentic(to_train[name], within)
+        report |= _told(f"copied{ending}", mean_of(near, owners.get(name)))
+        report |= _told(f"authentic{ending}", mean_of(new, owners.get(name)))
     for name, ending in ((SYNTHETIC, ""), ("val", "_floor")):
-        found = _nearness(-to_train[name], -likeness(sets[name], test), patients, 1, seed)
-        for split in ("train", "test"):
-            # As a distance, more alike is less.
-            value, low, high, spread = found[split]
-            alike = Estimate(-value, -high, -low, spread)
-            report |= _told(f"likeness_{split}{ending}", alike)
-        report |= _told(f"nearer_train_pixels{ending}", found["nearer_train"])
-    return report
+        tables = {"train": to_train[name], "test": likeness(sets[name], test)}
+        groups = [
+            Group(np.arange(count), owners.get(each))
+            for each, count in ((name, len(sets[name])), ("train", len(train)), ("test", len(test)))
+        ]
+        size = min(map(len, groups))
+        found = at_size(_in_pools(tables), groups, size, draws=20, seed=seed)
+        for split in tables:
+            report |= _told(f"likeness_{split}{ending}", found[split])
+    apart = {name: -table.max(axis=1) for name, table in to_train.items()}
+    return report | _nearness("pixels", apart, owners, seed)
+
+
+def _in_pools(tables: Mapping[str, Floats]) -> Measure:
+    """Mean likeness to the nearest of a pool of train, and of a pool of test cycles."""
+
+    def measure(
+        some: NDArray[Any], of_train: NDArray[Any], of_test: NDArray[Any]
+    ) -> dict[str, float]:
+        pools = {"train": of_train, "test": of_test}
+        return {
+            split: float(table[np.ix_(some, pools[split])].max(axis=1).mean())
+            for split, table in tables.items()
+        }
+
+    return measure
 
 
 def nearness(
@@ -344,7 +401,7 @@ def nearness(
     *,
     unfit: str = "",
 ) -> dict[str, Any]:
-    """Whether samples keep closer to train patients than to others, who should be as near.
+    """Whether samples keep closer to train cycles than unseen patients' cycles do.
 
     Parameters
     ----------
@@ -354,61 +411,66 @@ def nearness(
     extractor : Extractor
         Which the features are of.
     seed : int
-        Of the pools.
+        Of the draws.
     unfit : str
         Why the synthetic cycles, of which there are none then, cannot be judged.
 
     Returns
     -------
     dict
-        `nearer_train_<extractor>`: share of the samples whose nearest train cycle is nearer than
-        the nearest test cycle, in pools of equal size [1]_, a half being the best;
-        `nearer_train_<extractor>_floor`: that of val patients' cycles, whom nobody learnt by
-        heart; each with `_low` and `_high`. None where cycles lack, with `<key>_reason`.
+        `nearer_train_<extractor>`: how often a sample is nearer to its nearest train cycle than a
+        test cycle is to its own, a half being the best [1]_; `nearer_train_<extractor>_floor`:
+        the same for val patients' cycles, whom nobody learnt by heart; each with `_low` and
+        `_high`. None where cycles lack, with `<key>_reason`.
 
     References
     ----------
-    .. [1] Meehan et al., "A non-parametric test to detect data-copying in generative models",
-       AISTATS 2020, whose test statistic is of the same two distances.
+    .. [1] Meehan, Chaudhuri and Dasgupta, "A non-parametric test to detect data-copying in
+       generative models", AISTATS 2020, of the whole space as one cell.
     """
-    report: dict[str, Any] = {}
-    for name, ending in ((SYNTHETIC, ""), ("val", "_floor")):
-        key = f"nearer_train_{extractor.name}{ending}"
-        sizes = {each: len(features.get(each, ())) for each in (name, "train", "test")}
-        if min(sizes.values()) < 2 or not features["train"].shape[1]:
-            counted = ", ".join(f"{size} {each}" for each, size in sizes.items())
-            reason = f"{counted} cycles; 2 of each are needed"
-            report |= _unknown_figures({key: key}, (name == SYNTHETIC and unfit) or reason)
+    sizes = {each: len(features.get(each, ())) for each in (SYNTHETIC, "train", "val", "test")}
+    apart, owners, reasons = {}, {}, dict.fromkeys([SYNTHETIC] * bool(unfit), unfit)
+    for each in (SYNTHETIC, "val", "test"):
+        if not sizes[each] or not sizes["train"] or not features["train"].shape[1]:
+            told = f"{sizes[each]} {each} and {sizes['train']} train cycles; both are needed"
+            reasons.setdefault(each, told)
             continue
-        to_train, to_test = (cdist(features[name], features[s]) for s in ("train", "test"))
-        found = _nearness(to_train, to_test, patients, extractor.rows, seed)
+        apart[each] = cdist(features[each], features["train"]).min(axis=1)
+        owners[each] = np.repeat(_of(patients, each), extractor.rows)
+    return _nearness(extractor.name, apart, owners, seed, reasons)
+
+
+def _nearness(
+    name: str,
+    apart: Mapping[str, Floats],
+    owners: Mapping[str, NDArray[Any]],
+    seed: int,
+    reasons: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """`nearness` from the distance of each set's samples to their nearest train cycles."""
+    report: dict[str, Any] = {}
+    for judged, ending in ((SYNTHETIC, ""), ("val", "_floor")):
+        key = f"nearer_train_{name}{ending}"
+        reason = "; ".join(reasons[each] for each in (judged, "test") if each in reasons)
+        if reason:
+            report |= _unknown_figures({key: key}, reason)
+            continue
+        groups = [
+            Group(apart[each], None if each == SYNTHETIC else owners[each])
+            for each in (judged, "test")
+        ]
+        size = min(map(len, groups))
+        found = at_size(_nearer, groups, size, draws=20, seed=seed, bounds=lambda _: SHARE)
         report |= _told(key, found["nearer_train"])
     return report
 
 
-def _nearness(
-    to_train: Floats, to_test: Floats, patients: Mapping[str, NDArray[Any]], rows: int, seed: int
-) -> dict[str, Estimate]:
-    """Of distances (n, m) and (n, l): means of the nearest in pools of one size, and shares."""
-
-    def measure(some: NDArray[Any], others: NDArray[Any]) -> dict[str, float]:
-        train, test = to_train[:, some].min(axis=1), to_test[:, others].min(axis=1)
-        nearer = np.where(train == test, 0.5, train < test)
-        return {"train": train.mean(), "test": test.mean(), "nearer_train": nearer.mean()}
-
-    def limits(name: str) -> tuple[float, float]:
-        return (0.0, 1.0) if name == "nearer_train" else (-np.inf, np.inf)
-
-    train, test = (
-        Group(np.arange(table.shape[1]), np.repeat(_of(patients, split), rows))
-        for split, table in (("train", to_train), ("test", to_test))
-    )
-    size = min(len(train), len(test))
-    return at_size(measure, train, test, size, draws=20, seed=seed, bounds=limits)
+def _nearer(judged: Floats, unseen: Floats) -> Mapping[str, float]:
+    return {"nearer_train": nearer_train(judged, unseen)}
 
 
 def _mean_of_pairs(table: Floats) -> Measure:
-    def measure(some: NDArray[Any], _: NDArray[Any]) -> dict[str, float]:
+    def measure(some: NDArray[Any]) -> dict[str, float]:
         among = table[np.ix_(some, some)]
         return {"msssim": float(among[np.triu_indices(len(some), 1)].mean())}
 
@@ -517,12 +579,14 @@ def _singular(samples: int, width: int) -> str:
     )
 
 
-def _told(key: str, found: Estimate, reason: str = "") -> dict[str, Any]:
+def _told(
+    key: str, found: Estimate, reason: str = "", no_interval: str = NO_INTERVAL
+) -> dict[str, Any]:
     """A figure and its interval under their keys, with the reason where it is not a number."""
     if not np.isfinite(found.value):
         return _unknown_figures({key: key}, reason)
     ends = {f"{key}_low": found.low, f"{key}_high": found.high}
-    return {key: _figure(found.value)} | _with_reasons(ends, NO_INTERVAL)
+    return {key: _figure(found.value)} | _with_reasons(ends, no_interval)
 
 
 def _with_reasons(figures: Mapping[str, float], reason: str) -> dict[str, Any]:
@@ -533,12 +597,3 @@ def _with_reasons(figures: Mapping[str, float], reason: str) -> dict[str, Any]:
 def _figure(distance: float) -> float | None:
     """Round for the report; what is left of a zero after rounding would differ by machine."""
     return rounded(round(distance, 9))
-
-
-def _ratio(report: Mapping[str, Any], extractor: str) -> dict[str, Any]:
-    name = f"frechet_{extractor}"
-    test, floor = report[f"{name}_test"], report[f"{name}_floor"]
-    if test is None or not floor:
-        reason = f"{name}_test or {name}_floor is missing or zero"
-        return {f"{name}_ratio": None, f"{name}_ratio_reason": reason}
-    return {f"{name}_ratio": rounded(test / floor)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, inf
@@ -15,12 +15,16 @@ from scipy.stats import t as student
 from cinegan.errors import CineganError
 
 Floats = NDArray[np.float64]
-# From what is judged and a reference, (n, d) and (m, d), to figures by their names.
-Measure = Callable[[NDArray[Any], NDArray[Any]], Mapping[str, float]]
+# From sets, such as what is judged and a reference, (n, d) and (m, d), to figures by their names.
+Measure = Callable[..., Mapping[str, float]]
 Bounds = Callable[[str], tuple[float, float]]
 
 LEVEL = 0.9  # of an interval
 LEAST_PATIENTS = 3  # whose halves tell how patients differ: two may agree by chance
+SHARE = (0.0, 1.0)  # bounds of a share
+# Of a share, on its scale and times the root of the number of patients: half of what it would be
+# if each patient were wholly in or out. Halves of few patients may all agree, by chance.
+LEAST_ERROR = 0.25
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,9 @@ class Group:
 class Estimate(NamedTuple):
     """A figure averaged over subsamples; `low` and `high` enclose the truth `LEVEL` of the time.
 
-    `error` is the standard error that patients make. These three are nan where a set is of fewer
-    than `LEAST_PATIENTS`, or half of one is too few samples to measure.
+    `error` is the standard error that patients make, of a share on its scale. These three are nan
+    where a set is of fewer than `LEAST_PATIENTS`, half of one is too few samples to measure, or,
+    but for shares, figures of all halves agree.
     """
 
     value: float
@@ -95,8 +100,7 @@ def unbounded(_: str) -> tuple[float, float]:
 
 def at_size(
     measure: Measure,
-    judged: Group,
-    reference: Group,
+    groups: Sequence[Group],
     size: int,
     *,
     draws: int,
@@ -104,7 +108,7 @@ def at_size(
     least: int = 2,
     bounds: Bounds = unbounded,
 ) -> dict[str, Estimate]:
-    """Measure `size` samples of each set against one another, averaged over several draws.
+    """Measure `size` samples of each set, such as of two against one another, over several draws.
 
     What depends on the sample size (a Fréchet distance is biased upwards, the more the fewer
     samples there are) is so alike in all figures of one size.
@@ -112,16 +116,21 @@ def at_size(
     The standard error is the delete-half jackknife's over patients [1]_, [2]_: half of the
     patients of one set are left out at a time, without replacement, so that none counts twice,
     which would put samples beside their own copies. With n patients of which k are kept, figures
-    vary by (n - k) / k of what other patients would make, and are scaled up for it. Both sets'
-    variances are added. The interval is Student's, with the degrees of freedom of Satterthwaite:
+    vary by (n - k) / k of what other patients would make, and are scaled up for it. The variances
+    of all sets are added. The interval is Student's, with the degrees of freedom of Satterthwaite:
     three patients tell less of what the next three are like than thirty do. Synthetic samples are
     nobody's: more of them can be made, and they do not widen an interval.
+
+    Shares are told on the scale of the arcsine of their root, on which their error does not depend
+    on them [3]_, and with an error of at least `LEAST_ERROR` over the root of n, the patients of
+    the smallest set. A share of 0 or 1 has an interval that reaches at least as far as n would
+    agree on by chance once in twenty times: to 1 - 0.05^(1/n), or to 0.05^(1/n).
 
     Parameters
     ----------
     measure : callable
-        From two arrays of equal length to figures by their names.
-    judged, reference : Group
+        From as many arrays of equal length as there are groups to figures by their names.
+    groups : sequence of Group
     size : int
         Samples drawn from each, without replacement.
     draws : int
@@ -143,31 +152,26 @@ def at_size(
     .. [1] Shao and Wu, "A general theory for jackknife variance estimation", Annals of Statistics
        17, 1989.
     .. [2] Politis, Romano and Wolf, "Subsampling", Springer 1999, chapter 2.
+    .. [3] Anscombe, "The transformation of Poisson, binomial and negative-binomial data",
+       Biometrika 35, 1948.
     """
-    if size > min(len(judged), len(reference)):
-        raise CineganError(
-            f"cannot draw {size} samples from sets of {len(judged)} and {len(reference)}"
-        )
+    lengths = [len(group) for group in groups]
+    if size > min(lengths):
+        told = " and ".join(map(str, lengths))
+        raise CineganError(f"cannot draw {size} samples from sets of {told}")
     draw = np.random.default_rng(seed)
-    times = 1 if size == len(judged) == len(reference) else draws
-    whole = [measure(judged.some(size, draw), reference.some(size, draw)) for _ in range(times)]
+    times = 1 if {size} == set(lengths) else draws
+    whole = [measure(*(group.some(size, draw) for group in groups)) for _ in range(times)]
     figures = {name: float(np.mean([one[name] for one in whole])) for name in whole[0]}
 
-    owned = [group for group in (judged, reference) if group.patients is not None]
-    half = min([size, *(group.least_of_half() for group in owned)])
-    if half < least or not owned or min(len(group.owners) for group in owned) < LEAST_PATIENTS:
+    owned = [place for place, group in enumerate(groups) if group.patients is not None]
+    half = min([size, *(groups[place].least_of_half() for place in owned)])
+    counts = [len(groups[place].owners) for place in owned]
+    if half < least or min(counts, default=0) < LEAST_PATIENTS:
         return {name: Estimate(value, np.nan, np.nan, np.nan) for name, value in figures.items()}
-    variances, freedom = [], []
-    if judged.patients is not None:
-        beside = reference.some(half, draw)
-        variances.append(_variances(lambda x: measure(x, beside), judged, half, draws, draw))
-        freedom.append(len(judged.owners) - 1)
-    if reference.patients is not None:
-        beside = judged.some(half, draw)
-        variances.append(_variances(lambda x: measure(beside, x), reference, half, draws, draw))
-        freedom.append(len(reference.owners) - 1)
+    variances = [_variances(measure, groups, place, half, draws, draw, bounds) for place in owned]
     return {
-        name: _estimate(value, [each[name] for each in variances], freedom, bounds(name))
+        name: _estimate(value, [each[name] for each in variances], counts, bounds(name))
         for name, value in figures.items()
     }
 
@@ -176,8 +180,7 @@ def mean_of(values: Floats, patients: NDArray[Any] | None = None) -> Estimate:
     """Mean of one number between 0 and 1 for each sample, such as a share's 0 and 1.
 
     The interval is the delete-one jackknife's over patients, Student's; over the samples themselves
-    where they are nobody's. Where all n of these agree on 0 or 1, it reaches to what n would agree
-    on by chance once in twenty times.
+    where they are nobody's; on the scale of shares, as in `at_size`.
 
     Parameters
     ----------
@@ -192,41 +195,58 @@ def mean_of(values: Floats, patients: NDArray[Any] | None = None) -> Estimate:
     if count < LEAST_PATIENTS:
         return Estimate(value, np.nan, np.nan, np.nan)
     sums, sizes = np.bincount(owners, values), np.bincount(owners)
-    without = (sums.sum() - sums) / (sizes.sum() - sizes)
-    variance = (count - 1) * float(np.mean((without - without.mean()) ** 2))
-    found = _estimate(value, [variance], [count - 1], (0.0, 1.0))
-    tail = (1 - LEVEL) / 2
-    if value in (0.0, 1.0):
-        chance = tail ** (1 / count)
-        found = found._replace(**({"high": 1 - chance} if value == 0 else {"low": chance}))
-    return found
+    without = [_even(mean, SHARE) for mean in (sums.sum() - sums) / (sizes.sum() - sizes)]
+    variance = (count - 1) * float(np.var(without))
+    return _estimate(value, [variance], [count], SHARE)
 
 
 def _variances(
-    measure: Callable[[NDArray[Any]], Mapping[str, float]],
-    group: Group,
+    measure: Measure,
+    groups: Sequence[Group],
+    place: int,
     size: int,
     draws: int,
     draw: np.random.Generator,
+    bounds: Bounds,
 ) -> dict[str, float]:
-    """What other patients of one set would make each figure vary by."""
+    """What other patients of the set at one place would make each figure vary by, on its scale."""
+    group = groups[place]
+    before, after = (
+        [beside.some(size, draw) for beside in others]
+        for others in (groups[:place], groups[place + 1 :])
+    )
     halves, less = group.halves(draws, draw)
-    found = [measure(group.of(kept, size, draw)) for kept in halves]
+    found = [measure(*before, group.of(kept, size, draw), *after) for kept in halves]
     kept, left_out = len(halves[0]), len(group.owners) - len(halves[0])
+    figures = {name: [_even(one[name], bounds(name)) for one in found] for name in found[0]}
     return {
-        name: float(np.var([one[name] for one in found], ddof=less)) * kept / left_out
-        for name in found[0]
+        name: float(np.var(values, ddof=less)) * kept / left_out for name, values in figures.items()
     }
 
 
 def _estimate(
-    value: float, variances: list[float], freedom: list[int], bounds: tuple[float, float]
+    value: float, variances: list[float], counts: list[int], bounds: tuple[float, float]
 ) -> Estimate:
-    total = sum(variances)
-    if not total > 0:  # or not a number
-        return Estimate(value, value + total, value + total, total)
-    degrees = total**2 / sum(v**2 / f for v, f in zip(variances, freedom, strict=True))
+    """An interval from the variances that sets make, of so many patients each."""
+    total, fewest, share = sum(variances), min(counts), bounds == SHARE
+    degrees: float = fewest - 1
+    if total > 0:
+        degrees = total**2 / sum(v**2 / (n - 1) for v, n in zip(variances, counts, strict=True))
+    if share and not total >= LEAST_ERROR**2 / fewest:
+        total, degrees = LEAST_ERROR**2 / fewest, fewest - 1
+    if not total > 0:  # figures of all halves agree, or are not numbers
+        return Estimate(value, np.nan, np.nan, np.nan)
     reach = float(student.ppf((1 + LEVEL) / 2, degrees)) * np.sqrt(total)
-    low, high = np.clip([value - reach, value + reach], *bounds)
+    middle, least, most = (_even(each, bounds) for each in (value, *bounds))
+    low, high = max(middle - reach, least), min(middle + reach, most)
+    if share:
+        chance = ((1 - LEVEL) / 2) ** (1 / fewest)
+        low = min(np.sin(low) ** 2, chance if value == 1 else 1.0)
+        high = max(np.sin(high) ** 2, 1 - chance if value == 0 else 0.0)
     # A figure may lie beyond a bound by its own rounding.
-    return Estimate(value, min(float(low), value), max(float(high), value), float(np.sqrt(total)))
+    return Estimate(value, float(min(low, value)), float(max(high, value)), float(np.sqrt(total)))
+
+
+def _even(value: float, bounds: tuple[float, float]) -> float:
+    """A figure on the scale on which its error does not depend on it: a share's arcsine."""
+    return float(np.arcsin(np.sqrt(np.clip(value, 0, 1)))) if bounds == SHARE else value

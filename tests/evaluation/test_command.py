@@ -102,6 +102,7 @@ BAD = {
     "words": np.array([[[["a"]]]]),
     "flickering": np.zeros((2, SIZE, SIZE, PHASES), np.uint8) + np.arange(PHASES, dtype=np.uint8),
     "bits": (patient_cycles(1) > 90).astype(np.uint8),
+    "quarter": patient_cycles(1) // 4,
     "phases": patient_cycles(1)[..., :7],
     "large": np.repeat(np.repeat(patient_cycles(1), 2, axis=1), 2, axis=2),
     "few": patient_cycles(1)[:3],
@@ -116,10 +117,12 @@ BAD = {
         ("float", "do not lie in --range 0 0.5", ["--range", "0", "0.5"]),
         ("float", "--range 1 0: two numbers are needed, black the lower", ["--range", "1", "0"]),
         ("float", "--range 0 nan: two numbers", ["--range", "0", "nan"]),
-        ("float", "grey levels spread over 1 of 255", ["--range", "0", "255"]),
+        ("float", "values from 0 to 1, which is half of 0 to 255 or less", ["--range", "0", "255"]),
+        ("float", "values from 0.00392 to 1, which is half of -1 to 1", ["--range", "-1", "1"]),
+        ("quarter", r"values from \d+ to 6\d, which is half of 0 to 255 or less", []),
         ("constant", "2 of 2 cycles are constant, the first being 0", []),
         ("flickering", "2 of 2 cycles are constant, the first being 0", []),
-        ("bits", "grey levels spread over 1 of 255", []),
+        ("bits", "values from 0 to 1, which is half of 0 to 255 or less", []),
         ("flat", r"shape \(24, 24\); cycles are \(n, H, W, T\)", []),
         ("none", r"shape \(0, 24, 24, 12\)", []),
         ("small", "at least 16x16 pixels", []),
@@ -138,6 +141,17 @@ def test_what_cannot_be_judged_is_refused(folders, tmp_path, capsys, name, messa
         main([str(folders / "real"), str(path), *SMALL, *options, "--out", str(tmp_path / "out")])
     assert not capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("mistaken", [(-1, 1), (0, 4)], ids=["of its upper half", "of a quarter"])
+def test_a_range_mistaken_for_both_sides_is_refused(folders, tmp_path, mistaken):
+    for side in ("real", "fake"):
+        (tmp_path / side).mkdir()
+        for file in (folders / side).glob("*.npy"):
+            np.save(tmp_path / side / file.name, np.load(file) / 255)
+    options = [*SMALL, "--range", *map(str, mistaken)]
+    with pytest.raises(CineganError, match=r"real: values from .* half of .* or less"):
+        main([str(tmp_path / "real"), str(tmp_path / "fake"), *options])
 
 
 def test_files_that_are_no_arrays_are_refused(tmp_path):

@@ -57,13 +57,14 @@ UNFIT = {
     "phases": (SAMPLES[..., :7], "cycles are of 24x24x7, real ones of 24x24x12"),
     "size": (SAMPLES[:, :20, :20], "cycles are of 20x20x12, real ones of 24x24x12"),
     "bits": ((SAMPLES > 90).astype(np.uint8), "grey levels spread over 1 of 255"),
+    "numbers": (SAMPLES / 255.0, "must be uint8 of shape (n, H, W, T), not float64"),
 }
 
 
 @pytest.mark.parametrize("fault", UNFIT)
 def test_samples_that_cannot_be_judged_leave_nothing_but_reasons(fault, judged, tmp_path):
     samples, reason = UNFIT[fault]
-    samples = samples.astype(np.uint8)
+    samples = samples if fault == "numbers" else samples.astype(np.uint8)
     extractors = [TEXTURE, MOTION, patches_of(24, 0), Lacking("inception", "no weights", ("kid",))]
     unfit = judge(samples, REAL, IDS, extractors, seed=0)
     assert unfit.report.keys() >= judged.report.keys()
@@ -100,9 +101,10 @@ MEASURED = (
     r"w1_(amplitude|roughness|closure|contraction|end_systole))"
     r"_(texture|motion|cardiac|patches|inception)_(train|test|floor)"
 )
+ONE_WAY = r"(precision|recall|density|coverage)_[a-z]+_floor_train"
 KEY = re.compile(
     r"(n_(synthetic|train|test)|n_(train|test)_patients|n_compared_[a-z]+|n_paired|"
-    rf"{MEASURED}(_low|_high)?|kid_[a-z]+_(train|test|floor)_se|frechet_[a-z]+_ratio|"
+    rf"({MEASURED}|{ONE_WAY}|frechet_[a-z]+_ratio)(_low|_high)?|kid_[a-z]+_(train|test|floor)_se|"
     r"copied_threshold|((copied|authentic|likeness_train|likeness_test|"
     r"nearer_train_(pixels|texture|motion|cardiac|inception))(_floor)?|"
     r"msssim_(synthetic|train|test))(_low|_high)?)(_reason)?"

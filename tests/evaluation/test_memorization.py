@@ -2,11 +2,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, shift
 
 from cinegan.data.resizing import resize_frames
 from cinegan.errors import CineganError
-from cinegan.evaluation.memorization import Threshold, disturbed, likeness
+from cinegan.evaluation.memorization import Threshold, disturbed, likeness, nearer_train
 
 
 def patients(seed, n, size=64, phases=20):
@@ -31,15 +31,15 @@ def test_a_cycle_is_like_itself_and_likeness_is_at_most_one():
 
 def test_likeness_is_the_best_correlation_over_all_changes():
     """Tried one by one, on cycles that have no fast harmonics."""
-    one, other = patients(5, 2, size=32)
-    still = one[3:-3, 3:-3].astype(float).ravel()
+    one, other = patients(5, 2)
+    still = resize_frames(one[None], 32, 32)[0, 3:-3, 3:-3].ravel()
     best = -1.0
-    for scale in (0.95, 1.0, 1.05):
-        scaled = resize_frames(other[None], 32, 32, (1 / scale, 1 / scale))[0]
-        for down, across in product((-1, 0, 1), repeat=2):
-            moved = scaled[3 + down : 29 + down, 3 + across : 29 + across]
+    for down, across in product((-3, -1.5, 0, 1.5, 3), repeat=2):
+        moved = shift(other.astype(float), (down, across, 0), order=3, mode="nearest")
+        for scale in (0.95, 1.0, 1.05):
+            scaled = resize_frames(moved[None], 32, 32, (2 / scale, 2 / scale))[0, 3:-3, 3:-3]
             for phases in range(20):
-                rolled = np.roll(moved, phases, axis=-1).ravel()
+                rolled = np.roll(scaled, phases, axis=-1).ravel()
                 best = max(best, np.corrcoef(still, rolled)[0, 1])
     assert likeness(one[None], other[None])[0, 0] == pytest.approx(best, abs=2e-3)
 
@@ -50,8 +50,9 @@ def test_likeness_is_the_best_correlation_over_all_changes():
         lambda x: np.roll(x, 7, axis=-1),
         lambda x: (x * 0.5 + 90).astype(np.uint8),
         lambda x: np.roll(x, (2, -2), axis=(1, 2)),
+        lambda x: np.roll(x, (-3, 3), axis=(1, 2)),
     ],
-    ids=["rolled in time", "brighter, less contrast", "shifted by two pixels"],
+    ids=["rolled in time", "brighter, less contrast", "shifted by two pixels", "by three"],
 )
 def test_small_changes_do_not_hide_a_copy(change):
     table = likeness(change(TRAIN), TRAIN)
@@ -65,6 +66,19 @@ def test_small_changes_do_not_hide_a_copy(change):
 )
 def test_large_changes_make_another_cycle(change):
     assert np.diagonal(likeness(change(TRAIN), TRAIN)).max() < 0.8
+
+
+@pytest.mark.parametrize("size", [128, 256])
+def test_likeness_does_not_depend_on_how_finely_cycles_are_sampled(size):
+    finer = TRAIN[:3].repeat(size // 64, axis=1).repeat(size // 64, axis=2)
+    np.testing.assert_allclose(likeness(finer, finer), likeness(TRAIN[:3], TRAIN[:3]), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"), [([3, 3, 3], 0.5), ([0, 0, 1], 1), ([9, 9, 9], 0), ([1, 3, 9], 0.5)]
+)
+def test_how_often_samples_are_nearer_than_the_unseen(samples, expected):
+    assert nearer_train(np.array(samples, float), np.array([2.0, 3, 4])) == pytest.approx(expected)
 
 
 def test_a_constant_cycle_is_like_nothing():

@@ -74,7 +74,13 @@ def test_report_is_flat_complete_and_json(ideal):
             for interval in ("", "_low", "_high")
         ),
         *(f"kid_texture_{end}_se" for end in ("train", "test", "floor")),
-        *("frechet_texture_ratio", "n_compared_texture"),
+        *(
+            f"{name}_texture_floor_train{interval}"
+            for name in ("precision", "recall", "density", "coverage")
+            for interval in ("", "_low", "_high")
+        ),
+        *(f"frechet_texture_ratio{interval}" for interval in ("", "_low", "_high")),
+        "n_compared_texture",
     }
     assert ideal["n_compared_texture"] == 48
     json.dumps(ideal, allow_nan=False)
@@ -184,7 +190,7 @@ def test_nearness_takes_train_and_test_cycles():
     features = features_of(UNSEEN, {"train": TRAIN, "val": VAL, "test": TEST[:0]}, TEXTURE)
     report = nearness(features, IDS, TEXTURE, seed=0)
     assert report["nearer_train_texture"] is report["nearer_train_texture_floor"] is None
-    assert report["nearer_train_texture_reason"].startswith("48 synthetic, 64 train, 0 test")
+    assert report["nearer_train_texture_reason"].startswith("0 test and 64 train cycles")
 
 
 def test_same_seed_same_report_and_other_splits_are_left_alone(ideal):
@@ -203,7 +209,7 @@ def test_too_few_test_cycles_leave_the_train_distance():
             "too few test cycles: 3, at least 8 are needed"
         )
     assert report["frechet_texture_ratio"] is None
-    assert "missing" in report["frechet_texture_ratio_reason"]
+    assert report["frechet_texture_ratio_reason"] == report["frechet_texture_test_reason"]
 
 
 def test_too_few_samples_leave_the_floor():
