@@ -127,6 +127,11 @@ def measure() -> dict[str, Any]:
             name: ", ".join(m for m, row in reactions.items() if row[name].proof) or "none"
             for name in CORRUPTIONS
         },
+        "claims that were not kept": {
+            measure: ", ".join(name for name, each in row.items() if each.claims and not each.proof)
+            for measure, row in reactions.items()
+            if any(each.claims and not each.proof for each in row.values())
+        },
         "table": {
             "": " | ".join(CORRUPTIONS),
             **{m: " | ".join(each.cell for each in row.values()) for m, row in reactions.items()},
