@@ -204,6 +204,15 @@ def test_every_output_is_there_and_says_what_it_should(project):
     assert curves["kimg"].iloc[-1] == pytest.approx(0.128)
 
 
+def test_plots_show_how_the_quantities_of_motion_are_distributed(project):
+    table = "metrics/plots/dcgan64/quantities.csv"
+    told = run(project, "dvc", "plots", "show", table, "--json")
+    drawn = json.loads(told[told.index("{") : told.rindex("}") + 1])["data"][table][0]["content"]
+    assert drawn["facet"]["field"] == "quantity"
+    rows = {(row["quantity"], row["set"]) for row in drawn["data"]["values"]}
+    assert {("amplitude", "synthetic"), ("end_systole", "test")} <= rows
+
+
 def test_a_growing_model_is_judged_at_the_size_that_its_budget_reached(project):
     curves = pd.read_csv(project / "metrics/plots/pggan256/training.csv")
     assert curves["size"].tolist() == [4, 4, 8, 8, 8, 8, 16, 16, 16, 16]
