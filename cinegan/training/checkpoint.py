@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from cinegan.errors import CineganError
 from cinegan.files import atomic_file, sha256
@@ -50,9 +51,21 @@ class Checkpoints:
     def lock(self) -> Iterator[None]:
         """Wait until no other process trains by this recipe."""
         self.snapshots.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self._folder}.lock"):
+        lock = FileLock(f"{self._folder}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(
+                f"cinegan: {self.name}: another process trains by this recipe; waiting for its end",
+                file=sys.stderr,
+                flush=True,
+            )
+            lock.acquire()
+        try:
             self.snapshots.mkdir(parents=True, exist_ok=True)
             yield
+        finally:
+            lock.release()
 
     def due(self) -> bool:
         """Whether the last state is old enough, and writing the next one cheap beside that."""

@@ -106,19 +106,21 @@ def train(
     with strategy.scope(), spread.loss_explained(name), alone:
         training = _Training(name, model, schedule, record, cycles_at, states, run)
         training.begin(start)
-        training.go_on()
-        states.check(training.step.state())
-        if chief:
-            settle_statistics(training.step.pair.average, seed)
-            with atomic_folder(folder) as partial:
-                pair = training.step.pair
-                save_networks(partial, training.record, pair.average, pair.discriminator)
-                shutil.copytree(states.snapshots, partial / "snapshots")
-                digest = sha256(partial / WEIGHTS)
-            _write_curves(curves, training.history)
-            # A finished state would make the next run look reproducible untrained. It goes
-            # last: until all is written, the same command must find it.
-            states.delete()
+        # A signal after the last step is too late: what is left takes seconds.
+        with _stop_signals() as stopped:
+            training.go_on(stopped)
+            states.check(training.step.state())
+            if chief:
+                settle_statistics(training.step.pair.average, seed)
+                with atomic_folder(folder) as partial:
+                    pair = training.step.pair
+                    save_networks(partial, training.record, pair.average, pair.discriminator)
+                    shutil.copytree(states.snapshots, partial / "snapshots")
+                    digest = sha256(partial / WEIGHTS)
+                _write_curves(curves, training.history)
+                # A finished state would make the next run look reproducible untrained. It goes
+                # last: until all is written, the same command must find it.
+                states.delete()
         spread.meet()  # a worker that is done before would look like one that is lost
     if not chief:
         return
@@ -204,23 +206,20 @@ class _Training:
             f"{self.name}: goes on from step {self.step.done} of {self.schedule.steps}", flush=True
         )
 
-    def go_on(self) -> None:
-        """Run all steps that are left."""
+    def go_on(self, stopped: Callable[[], bool]) -> None:
+        """Run all steps that are left, or until `stopped` says so."""
         schedule, first = self.schedule, self.step.done
         shown = schedule.shown(first)
         started = time.monotonic()
-        with (
-            _stop_signals() as stopped,
-            tqdm(
-                total=schedule.shown(schedule.steps),
-                initial=shown,
-                desc=self.name,
-                unit="img",
-                unit_scale=True,
-                mininterval=1,
-                disable=not self.chief,
-            ) as bar,
-        ):
+        with tqdm(
+            total=schedule.shown(schedule.steps),
+            initial=shown,
+            desc=self.name,
+            unit="img",
+            unit_scale=True,
+            mininterval=1,
+            disable=not self.chief,
+        ) as bar:
             for number in range(first + 1, schedule.steps + 1):
                 if self.step.done == self.step.level.end:
                     self._grow(schedule.level_after(self.step.done))

@@ -92,7 +92,7 @@ def test_a_damaged_state_starts_the_training_anew(states):
         assert states.snapshots.is_dir()
 
 
-def test_a_second_process_waits_for_the_first(tmp_path, states):
+def test_a_second_process_says_that_it_waits_for_the_first(tmp_path, states, capsys):
     entered = threading.Event()
 
     def second():
@@ -105,6 +105,7 @@ def test_a_second_process_waits_for_the_first(tmp_path, states):
         assert not entered.wait(0.5)
     assert entered.wait(10)
     thread.join()
+    assert "tiny: another process trains by this recipe; waiting" in capsys.readouterr().err
 
 
 # Saves one state after another, each of 80 MB that say which it is.

@@ -114,6 +114,12 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(
     assert "goes on from step 6 of 10" in capsys.readouterr().out
 
 
+def test_a_stop_after_the_last_step_is_too_late(train, whole, monkeypatch):
+    restore = stopping_after(monkeypatch, 10, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert train("done") == whole
+    restore()
+
+
 def test_a_kill_costs_no_more_than_what_came_after_the_last_state(
     train, whole, monkeypatch, capsys
 ):
