@@ -7,8 +7,8 @@ stands in docs/evaluation.md, and in `CLAIMS`.
 
 A measure raises an alarm beyond a limit that is fixed on val patients: what the figure of as many
 other patients exceeds once in a hundred times, by the spread of figures of halves of the val
-patients. Where a measure asks for unseen cycles beside those that are judged, these are of val
-patients, and of test patients where val is judged. In a cohort of too few patients for that, cycles
+patients. Where a measure asks for unseen cycles beside those that are judged, these are those of
+val patients. In a cohort of too few patients for that, cycles
 of val and test patients are judged together, beside themselves uncorrupted, and the limit is what
 95 of 100 draws of themselves reach: that tells a reaction, and is no verdict on other people.
 
@@ -99,7 +99,7 @@ def measure() -> dict[str, Any]:
     plain = bench.figures(given.cycles, _draws(given.cycles, count, draw), unseen)
     if enough:
         halves = [_half(val.patients, count, draw) for _ in range(DRAWS)]
-        of_val = bench.figures(val.cycles, halves, bench.apart(test.cycles))
+        of_val = bench.figures(val.cycles, halves, unseen)
         limits = {name: _of_others(name, of_val[name], val.patients) for name in plain}
     else:
         limits = {name: float(np.quantile(_sign(name) * plain[name], 0.95)) for name in plain}

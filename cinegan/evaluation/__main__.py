@@ -27,10 +27,12 @@ sets the scale of features. Every figure has a floor beside it, real against rea
 --held-out, cycles of other patients, or else one half of REAL's files against the other. With
 --held-out and --val, a third set of patients, near-copies are counted, too."""
 
+Cycles = tuple[np.ndarray, np.ndarray]
+
 ENDS = "(_low|_high|_se)?(_reason)?$"
 OF_TEST = re.compile(f"_(test|ratio){ENDS}|^n_test_patients$")
 OF_FLOOR = re.compile(f"_floor(_train)?{ENDS}")
-OF_COPIES = re.compile(r"^(copied|authentic|likeness|nearer)_?")
+OF_COPIES = re.compile(r"^(copied|authentic|likeness|nearer|nearest)_?")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -43,9 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     options = _parser().parse_args(arguments)
     paths = {"train": options.real, "val": options.val, "test": options.held_out}
-    read = {
-        split: read_cycles(path, options.range) for split, path in paths.items() if path is not None
-    }
+    read = {split: _real(path, options.range) for split, path in paths.items() if path is not None}
     samples, _ = read_cycles(options.fake, options.range)
     if options.size:
         samples = resized(samples, options.size)
@@ -90,6 +90,12 @@ def main(arguments: Sequence[str]) -> None:
         print(
             "no floor: give --held-out, or REAL as a folder with a file a patient", file=sys.stderr
         )
+
+
+def _real(path: Path, value_range: tuple[float, float] | None) -> Cycles:
+    """Cycles, and the patient of each: a file of a folder, or who is in the one file."""
+    cycles, owners = read_cycles(path, value_range)
+    return cycles, owners if path.is_dir() else np.full(len(cycles), str(path))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,9 +145,6 @@ def _at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
-
-
-Cycles = tuple[np.ndarray, np.ndarray]
 
 
 def _halves(cycles: np.ndarray, patients: np.ndarray, seed: int) -> tuple[Cycles, Cycles]:

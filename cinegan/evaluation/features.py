@@ -185,7 +185,10 @@ def unfit(samples: Bytes, real: Bytes) -> str:
     """
     flat = (samples.min(axis=(1, 2)) == samples.max(axis=(1, 2))).all(axis=1)
     if flat.any():
-        return f"{flat.sum()} of {len(flat)} cycles are constant, the first being {flat.argmax()}"
+        return (
+            f"{flat.sum()} of {len(flat)} cycles are constant (black, where a generator's values "
+            f"were not finite), the first being {flat.argmax()}"
+        )
     if not len(samples) or not len(real):
         return ""
     if samples.shape[1:] != real.shape[1:]:

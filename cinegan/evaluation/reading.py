@@ -13,8 +13,9 @@ from cinegan.evaluation.features import MIN_SIDE, unfit
 
 Bytes = NDArray[np.uint8]
 
-# Of the range, that values have to lie apart at most: those in [0, 1] fill half of [-1, 1].
-LEAST_FILLED = 0.5
+# How far values have to lie apart, but for 1 % at either end: as a share of the range that is
+# named, of which [0, 1] is half of [-1, 1]; and of 8 bits, whose contrast a generator may lose.
+LEAST_OF_RANGE, LEAST_OF_BITS = 0.5, 0.25
 
 
 def read_cycles(
@@ -39,7 +40,7 @@ def read_cycles(
     ------
     CineganError
         If there is nothing to read, an array has other axes, sizes differ, values are not finite,
-        outside of the range or within half of it, no range is named where one is needed, or all
+        outside of the range or within a part of it, no range is named where one is needed, or all
         frames of a cycle are constant.
     """
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
@@ -51,17 +52,7 @@ def read_cycles(
         told = ", ".join(f"{file.name} {'x'.join(map(str, s))}" for s, file in shapes.items())
         raise CineganError(f"{path}: cycles differ in size ({told}); give files of one HxWxT")
     names = np.repeat([file.stem for file in files], [len(part) for part in parts])
-    cycles = np.concatenate(parts)
-    least, most = int(cycles.min()), int(cycles.max())
-    if most - least <= LEAST_FILLED * 255:
-        black, white = value_range or (0, 255)
-        first, last = (black + (white - black) * level / 255 for level in (least, most))
-        raise CineganError(
-            f"{path}: values from {first:.3g} to {last:.3g}, which is half of {black:g} to "
-            f"{white:g} or less: is that what is black and white? Name it with --range, or stretch "
-            "8-bit grey levels first"
-        )
-    return cycles, names
+    return np.concatenate(parts), names
 
 
 def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:
@@ -85,6 +76,16 @@ def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:
     cycles = _grey(file, array, value_range)
     if fault := unfit(cycles, cycles):
         raise CineganError(f"{file}: {fault}; leave such cycles out")
+    named = array.dtype != np.uint8
+    low, high = np.percentile(cycles, (1, 99))
+    if high - low <= 255 * (LEAST_OF_RANGE if named else LEAST_OF_BITS):
+        black, white = value_range if named and value_range else (0, 255)
+        first, last = (black + (white - black) * level / 255 for level in (low, high))
+        mend = "is --range what is black and white?" if named else "stretch them first"
+        raise CineganError(
+            f"{file}: but for 1 % at either end, values lie between {first:.3g} and {last:.3g} of "
+            f"{black:g} to {white:g}; {mend}"
+        )
     return cycles
 
 

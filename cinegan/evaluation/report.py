@@ -205,7 +205,9 @@ def figures_of_merit(
     key = f"frechet_{extractor.name}_ratio"
     if whole or compared is None:
         return report | _unknown_figures({"ratio": key}, whole)
-    found = at_size(_ratio, [groups[each] for each in sets], compared, draws=draws, seed=seed)
+    found = at_size(
+        _ratio, [groups[each] for each in sets], compared, draws=draws, seed=seed, bounds=bounds
+    )
     reason = f"frechet_{extractor.name}_test or frechet_{extractor.name}_floor is missing or zero"
     return report | _told(key, found["ratio"], reason)
 
@@ -235,7 +237,11 @@ def not_measured(
         key = f"frechet_{name}_ratio"
         report |= _unknown_figures({"ratio": key}, reason)
     if "kid" in measures:
-        near = [f"nearer_train_{name}{ending}" for ending in ("", "_floor")]
+        near = [
+            f"{figure}_{name}{ending}"
+            for figure in ("nearer_train", "nearest_train", "nearest_test")
+            for ending in ("", "_floor")
+        ]
         report |= _unknown_figures({key: key for key in near}, reason)
     return report
 
@@ -371,7 +377,9 @@ def copying(
             for each, count in ((name, len(sets[name])), ("train", len(train)), ("test", len(test)))
         ]
         size = min(map(len, groups))
-        found = at_size(_in_pools(tables), groups, size, draws=20, seed=seed)
+        found = at_size(
+            _in_pools(tables), groups, size, draws=20, seed=seed, bounds=lambda _: (-1.0, 1.0)
+        )
         for split in tables:
             report |= _told(f"likeness_{split}{ending}", found[split])
     apart = {name: -table.max(axis=1) for name, table in to_train.items()}
@@ -379,7 +387,7 @@ def copying(
 
 
 def _in_pools(tables: Mapping[str, Floats]) -> Measure:
-    """Mean likeness to the nearest of a pool of train, and of a pool of test cycles."""
+    """Mean likeness to the most alike of a pool of train, and of a pool of test cycles."""
 
     def measure(
         some: NDArray[Any], of_train: NDArray[Any], of_test: NDArray[Any]
@@ -418,10 +426,15 @@ def nearness(
     Returns
     -------
     dict
-        `nearer_train_<extractor>`: how often a sample is nearer to its nearest train cycle than a
-        test cycle is to its own, a half being the best [1]_; `nearer_train_<extractor>_floor`:
-        the same for val patients' cycles, whom nobody learnt by heart; each with `_low` and
-        `_high`. None where cycles lack, with `<key>_reason`.
+        Each with `_low` and `_high`, and `_floor`, the same for val patients' cycles, whom nobody
+        learnt by heart:
+
+        - `nearer_train_<extractor>`: how often a sample is nearer to its nearest train cycle than a
+          test cycle is to its own, a half being the best [1]_;
+        - `nearest_train_<extractor>`, `nearest_test_<extractor>`: mean distance to the nearest
+          train cycle, and to the nearest test cycle, in pools of equal size.
+
+        None where cycles lack, with `<key>_reason`.
 
     References
     ----------
@@ -437,7 +450,24 @@ def nearness(
             continue
         apart[each] = cdist(features[each], features["train"]).min(axis=1)
         owners[each] = np.repeat(_of(patients, each), extractor.rows)
-    return _nearness(extractor.name, apart, owners, seed, reasons)
+    report = _nearness(extractor.name, apart, owners, seed, reasons)
+    owners["train"] = np.repeat(_of(patients, "train"), extractor.rows)
+    for judged, ending in ((SYNTHETIC, ""), ("val", "_floor")):
+        keys = {split: f"nearest_{split}_{extractor.name}{ending}" for split in ("train", "test")}
+        reason = "; ".join(reasons[each] for each in (judged, "test") if each in reasons)
+        if reason:
+            report |= _unknown_figures(keys, reason)
+            continue
+        likeness_of = {split: -cdist(features[judged], features[split]) for split in keys}
+        groups = [
+            Group(np.arange(sizes[each]), None if each == SYNTHETIC else owners[each])
+            for each in (judged, "train", "test")
+        ]
+        found = at_size(_in_pools(likeness_of), groups, min(map(len, groups)), draws=20, seed=seed)
+        for split, key in keys.items():
+            value, low, high, error = found[split]
+            report |= _told(key, Estimate(-value, max(-high, 0.0), -low, error))
+    return report
 
 
 def _nearness(

@@ -95,6 +95,9 @@ def test_everything_is_written_where_asked(folders, tmp_path, capsys):
 BAD = {
     "nan": np.where(np.arange(SIZE)[:, None, None] == 3, np.nan, np.ones((2, SIZE, SIZE, PHASES))),
     "float": np.linspace(0, 1, SIZE * SIZE * PHASES).reshape(SIZE, SIZE, PHASES),
+    "undershot": np.where(
+        np.arange(SIZE * SIZE).reshape(SIZE, SIZE, 1) == 5, -0.02, patient_cycles(1)[0] / 255
+    ),
     "constant": np.full((2, SIZE, SIZE, PHASES), 7, np.uint8),
     "flat": np.zeros((SIZE, SIZE), np.uint8),
     "none": np.zeros((0, SIZE, SIZE, PHASES), np.uint8),
@@ -117,12 +120,17 @@ BAD = {
         ("float", "do not lie in --range 0 0.5", ["--range", "0", "0.5"]),
         ("float", "--range 1 0: two numbers are needed, black the lower", ["--range", "1", "0"]),
         ("float", "--range 0 nan: two numbers", ["--range", "0", "nan"]),
-        ("float", "values from 0 to 1, which is half of 0 to 255 or less", ["--range", "0", "255"]),
-        ("float", "values from 0.00392 to 1, which is half of -1 to 1", ["--range", "-1", "1"]),
-        ("quarter", r"values from \d+ to 6\d, which is half of 0 to 255 or less", []),
-        ("constant", "2 of 2 cycles are constant, the first being 0", []),
-        ("flickering", "2 of 2 cycles are constant, the first being 0", []),
-        ("bits", "values from 0 to 1, which is half of 0 to 255 or less", []),
+        ("float", "between 0 and 1 of 0 to 255; is --range what", ["--range", "0", "255"]),
+        (
+            "float",
+            "between 0.01.* and 0.9.* of -1 to 1; is --range what is",
+            ["--range", "-1", "1"],
+        ),
+        ("undershot", "of -1 to 1; is --range what is", ["--range", "-1", "1"]),
+        ("quarter", r"between \d+ and [56]\d of 0 to 255; stretch them first", []),
+        ("constant", r"2 of 2 cycles are constant.*, the first being 0", []),
+        ("flickering", r"2 of 2 cycles are constant.*, the first being 0", []),
+        ("bits", "between 0 and 1 of 0 to 255; stretch them first", []),
         ("flat", r"shape \(24, 24\); cycles are \(n, H, W, T\)", []),
         ("none", r"shape \(0, 24, 24, 12\)", []),
         ("small", "at least 16x16 pixels", []),
@@ -150,8 +158,20 @@ def test_a_range_mistaken_for_both_sides_is_refused(folders, tmp_path, mistaken)
         for file in (folders / side).glob("*.npy"):
             np.save(tmp_path / side / file.name, np.load(file) / 255)
     options = [*SMALL, "--range", *map(str, mistaken)]
-    with pytest.raises(CineganError, match=r"real: values from .* half of .* or less"):
+    with pytest.raises(CineganError, match="is --range what is black and white"):
         main([str(tmp_path / "real"), str(tmp_path / "fake"), *options])
+
+
+def test_files_of_one_name_in_two_places_are_two_patients(folders, tmp_path, capsys):
+    for side in ("real", "other"):
+        (tmp_path / side).mkdir()
+        files = sorted((folders / side).glob("*.npy"))
+        np.save(tmp_path / side / "cycles.npy", np.concatenate([np.load(file) for file in files]))
+    real, other = (tmp_path / side / "cycles.npy" for side in ("real", "other"))
+    report = told(capsys, real, folders / "fake", "--held-out", other, *SMALL, "--partial")
+    assert report["kid_motion_floor"] is not None
+    with pytest.raises(CineganError, match="stands in both train and test"):
+        main([str(real), str(folders / "fake"), "--held-out", str(real), *SMALL, "--partial"])
 
 
 def test_files_that_are_no_arrays_are_refused(tmp_path):

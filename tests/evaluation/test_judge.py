@@ -106,7 +106,8 @@ KEY = re.compile(
     r"(n_(synthetic|train|test)|n_(train|test)_patients|n_compared_[a-z]+|n_paired|"
     rf"({MEASURED}|{ONE_WAY}|frechet_[a-z]+_ratio)(_low|_high)?|kid_[a-z]+_(train|test|floor)_se|"
     r"copied_threshold|((copied|authentic|likeness_train|likeness_test|"
-    r"nearer_train_(pixels|texture|motion|cardiac|inception))(_floor)?|"
+    r"nearer_train_(pixels|texture|motion|cardiac|inception)|"
+    r"nearest_(train|test)_(texture|motion|cardiac|inception))(_floor)?|"
     r"msssim_(synthetic|train|test))(_low|_high)?)(_reason)?"
 )
 

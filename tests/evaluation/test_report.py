@@ -183,6 +183,11 @@ def test_samples_should_be_no_nearer_to_train_patients_than_to_others(copied):
     assert 0.25 < floor < 0.75
     assert share > 0.8 if copied else 0.25 < share < 0.75
     assert report["nearer_train_texture_low"] <= share <= report["nearer_train_texture_high"]
+    for split in ("train", "test"):
+        low, mean, high = (report[f"nearest_{split}_texture{end}"] for end in ("_low", "", "_high"))
+        assert 0 <= low <= mean <= high
+    nearest = report["nearest_train_texture"] / report["nearest_test_texture"]
+    assert nearest < 0.5 if copied else nearest == pytest.approx(1, abs=0.2)
     assert nearness(features, ids, TEXTURE, seed=0) == report
 
 
