@@ -7,12 +7,13 @@ likeness of two cycles is their correlation over space and time at its best over
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cinegan.data.resizing import resize_frames
+from cinegan.data.resizing import filter_matrix, resize_frames
 from cinegan.errors import CineganError
 
 Floats = NDArray[np.float64]
@@ -45,15 +46,18 @@ def likeness(cycles: Bytes, others: Bytes) -> Floats:
         From -1 to 1, 1 being the same but for such a change; 0 for a constant cycle.
     """
     phases = cycles.shape[-1]
-    rolls = np.exp(2j * np.pi * np.outer(np.arange(HARMONICS + 1), np.arange(phases)) / phases)
+    still = _vectors(_resampled(_resampled(_harmonics(cycles), 1), 2)).conj()
+    rolls = np.exp(2j * np.pi * np.outer(np.arange(len(still)), np.arange(phases)) / phases)
     rolls = rolls.astype(np.complex64)  # (harmonics, T)
-    still = _spectra(_on_grid(_fine(cycles))).conj()  # (harmonics, n, pixels)
-    fine = _fine(others)
+    moving = _harmonics(others)
     best = np.full((len(cycles), len(others)), -1.0, dtype=np.float32)
-    for scale, down, across in product(SCALES, SHIFTS, SHIFTS):
-        products = still @ _spectra(_on_grid(fine, scale, (down, across))).mT  # (harmonics, n, m)
-        rolled = np.moveaxis(products, 0, -1) @ rolls  # (n, m, T)
-        best = np.maximum(best, rolled.real.max(axis=-1))
+    for scale, down in product(SCALES, SHIFTS):
+        rows = _resampled(moving, 1, scale, down)
+        for across in SHIFTS:
+            moved = _vectors(_resampled(rows, 2, scale, across))
+            products = still @ moved.mT  # (harmonics, n, m)
+            rolled = np.moveaxis(products, 0, -1) @ rolls  # (n, m, T)
+            best = np.maximum(best, rolled.real.max(axis=-1))
     return best.astype(np.float64)
 
 
@@ -183,32 +187,47 @@ def _disturb(cycle: Bytes, seed: list[int]) -> Bytes:
     return np.clip(np.rint(rolled), 0, 255).astype(np.uint8)
 
 
-def _fine(cycles: Bytes) -> NDArray[np.generic]:
-    """Cycles of no more than twice the grid's pixels per side: larger ones would only take time."""
+def _harmonics(cycles: Bytes) -> NDArray[np.float32]:
+    """The first temporal harmonics at each pixel, (n, H, W, 2 * harmonics): real, imaginary parts.
+
+    Space is resampled afterwards, which is linear and does not mind. Sides are of no more than
+    twice the grid's pixels: larger ones would only take time.
+    """
     height, width = (min(side, 2 * GRID) for side in cycles.shape[1:3])
-    return cycles if (height, width) == cycles.shape[1:3] else resize_frames(cycles, height, width)
-
-
-def _on_grid(
-    cycles: NDArray[np.generic], scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)
-) -> NDArray[np.float32]:
-    """Cycles at `GRID` pixels per side, moved and enlarged by `scale` about the middle."""
-    height, width = cycles.shape[1:3]
-    # The middle of what is longer on one side lies half of that further on.
-    longer = [round(2 * k * side / GRID) for k, side in zip(shift, (height, width), strict=True)]
-    edges = [(max(-k, 0), max(k, 0)) for k in longer]
-    padded = np.pad(cycles, ((0, 0), *edges, (0, 0)), mode="edge")
-    steps = (height / GRID / scale, width / GRID / scale)
-    return resize_frames(padded, GRID, GRID, steps)  # (n, GRID, GRID, T)
-
-
-def _spectra(grid: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """The window's first temporal harmonics, (harmonics, n, pixels): products are correlations."""
-    window = grid[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
-    centred = window - window.mean(axis=(1, 2, 3), keepdims=True)
-    spectrum = np.fft.rfft(centred, axis=-1)[..., : HARMONICS + 1]
+    small = (height, width) == cycles.shape[1:3]
+    fine = cycles if small else resize_frames(cycles, height, width)
+    spectrum = np.fft.rfft(fine, axis=-1)[..., : HARMONICS + 1]
     spectrum[..., 1:] *= np.sqrt(2)  # each stands for two frequencies
-    vectors = spectrum.reshape(len(grid), -1, spectrum.shape[-1])  # (n, pixels, harmonics)
+    return np.ascontiguousarray(spectrum, dtype=np.complex64).view(np.float32)
+
+
+def _resampled(
+    grid: NDArray[np.float32], axis: int, scale: float = 1.0, shift: float = 0.0
+) -> NDArray[np.float32]:
+    """`GRID` pixels along an axis of (n, H, W, c), moved, and enlarged about the middle."""
+    matrix = _matrix(grid.shape[axis], scale, shift)
+    flat = grid.reshape(*grid.shape[:axis], grid.shape[axis], -1)  # what is resampled is last but 1
+    return (matrix @ flat).reshape(*grid.shape[:axis], GRID, *grid.shape[axis + 1 :])
+
+
+@lru_cache(maxsize=64)
+def _matrix(side: int, scale: float, shift: float) -> NDArray[np.float32]:
+    """Weights of `side` pixels in each of the grid's, (GRID, side)."""
+    # The middle of what goes on at one end as it ends there lies half of that further on.
+    longer = round(2 * shift * side / GRID)
+    before, after = max(-longer, 0), max(longer, 0)
+    weights = filter_matrix(side + before + after, GRID, side / GRID / scale)
+    matrix = weights[:, before : before + side].copy()
+    matrix[:, 0] += weights[:, :before].sum(axis=1)
+    matrix[:, -1] += weights[:, before + side :].sum(axis=1)
+    return matrix
+
+
+def _vectors(grid: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """The window as unit vectors, (harmonics, n, pixels): their products are correlations."""
+    window = np.ascontiguousarray(grid[:, MARGIN:-MARGIN, MARGIN:-MARGIN])
+    vectors = window.view(np.complex64).reshape(len(grid), (GRID - 2 * MARGIN) ** 2, -1)
+    vectors[..., 0] -= vectors[..., 0].mean(axis=1, keepdims=True)
     norms = np.linalg.norm(vectors, axis=(1, 2), keepdims=True)
-    scaled = (vectors / np.where(norms > 0, norms, 1.0)).astype(np.complex64)
-    return np.ascontiguousarray(np.moveaxis(scaled, -1, 0))
+    varies = norms > 1  # what is left of a constant cycle after rounding is less
+    return np.ascontiguousarray(np.moveaxis(vectors * (varies / np.where(varies, norms, 1)), -1, 0))

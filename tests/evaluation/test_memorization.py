@@ -81,8 +81,17 @@ def test_how_often_samples_are_nearer_than_the_unseen(samples, expected):
     assert nearer_train(np.array(samples, float), np.array([2.0, 3, 4])) == pytest.approx(expected)
 
 
-def test_a_constant_cycle_is_like_nothing():
-    assert (likeness(np.full_like(TRAIN[:2], 7), TRAIN) == 0).all()
+@pytest.mark.parametrize("grey", [0, 7, 93, 255])
+def test_a_constant_cycle_is_like_nothing(grey):
+    constant = np.full_like(TRAIN[:2], grey)
+    assert (likeness(constant, TRAIN) == 0).all()
+    assert (likeness(TRAIN, constant) == 0).all()
+
+
+@pytest.mark.parametrize("phases", [2, 5, 9])
+def test_cycles_of_few_phases_have_few_harmonics(phases):
+    few = TRAIN[..., :phases]
+    assert np.diagonal(likeness(few, few)).min() > 0.99
 
 
 def test_threshold_lies_between_unseen_patients_and_copies():
