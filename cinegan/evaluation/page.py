@@ -125,8 +125,8 @@ def _blind(samples: Bytes, test: Bytes, seed: int) -> str:
         for k, (cycle, kind) in enumerate(shown, start=1)
     )
     return (
-        f"<h2>Which are real?</h2>\n<p>{half} real cycles of test patients and {half} synthetic "
-        "ones, drawn at random. Click one to see which it is.</p>\n"
+        f"<h2>Which are real?</h2>\n<p>{half} real cycles and {half} synthetic ones, drawn at "
+        "random. Click one to see which it is.</p>\n"
         '<p><button id="reveal">reveal all</button></p>\n'
         f'<div class="hearts">{hearts}</div>'
     )
