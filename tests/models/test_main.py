@@ -92,3 +92,16 @@ def test_drawings_are_the_same_bytes_twice_and_show_something(tmp_path):
         picture = np.asarray(Image.open(tmp_path / "a" / name).convert("L"))
         assert picture.max() == 255
         assert (picture < 128).mean() > 0.005
+
+
+def test_the_pictures_of_the_docs_are_of_these_networks_and_schedules(tmp_path):
+    main(["--budget", "laptop", "--budget", "full", "--draw", str(tmp_path)])
+    drawn = sorted(tmp_path.iterdir())
+    assert len(drawn) == len(PARAMS.models) + 2
+    for path in drawn:
+        now, shown = (
+            np.asarray(Image.open(each).convert("L"), dtype=float)
+            for each in (path, ROOT / "docs" / "media" / path.name)
+        )
+        assert now.shape == shown.shape, f"{path.name}: draw it again, as docs/models.md says"
+        assert abs(now - shown).mean() < 0.5, f"{path.name}: draw it again, as docs/models.md says"
