@@ -12,7 +12,7 @@ from cinegan import tracking
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.evaluation.extractors import chosen
-from cinegan.evaluation.judge import judge, write_plots
+from cinegan.evaluation.judge import judge, pixels_told, write_plots
 from cinegan.files import write_json
 from cinegan.models import WEIGHTS
 from cinegan.params import load_params
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
         centred=model.input == "ventricles",
         extrapolate=options.extrapolate,
     )
-    pixels = f"{size}x{size}, by one antialiased filter, rounded to 8 bits"
+    pixels = pixels_told(size, size)
     report = {"input": model.input, "size": size, "pixels": pixels, **judged.report}
 
     metrics, plots = Path("metrics/models") / f"{name}.json", Path("metrics/plots") / name

@@ -15,8 +15,8 @@ import numpy as np
 from cinegan.errors import CineganError, run_command
 from cinegan.evaluation.extractors import chosen
 from cinegan.evaluation.features import MIN_SIDE, unfit
-from cinegan.evaluation.judge import judge, write_plots
-from cinegan.evaluation.reading import read_cycles, resized
+from cinegan.evaluation.judge import judge, pixels_told, write_plots
+from cinegan.evaluation.reading import read_cycles
 from cinegan.files import write_json
 
 ABOUT = """Judge synthetic cycles against real ones: fidelity, coverage, motion, variety, copies.
@@ -32,7 +32,7 @@ Cycles = tuple[np.ndarray, np.ndarray]
 ENDS = "(_low|_high|_se)?(_reason)?$"
 OF_TEST = re.compile(f"_(test|ratio){ENDS}|^n_test_patients$")
 OF_FLOOR = re.compile(f"_floor(_train)?{ENDS}")
-OF_COPIES = re.compile(r"^(copied|authentic|likeness|nearer|nearest)_?")
+OF_COPIES = re.compile(r"^(copied|authentic|likeness|nearer|nearest|n_pool|n_val)_?")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -45,11 +45,9 @@ def main(arguments: Sequence[str]) -> None:
     """
     options = _parser().parse_args(arguments)
     paths = {"train": options.real, "val": options.val, "test": options.held_out}
-    read = {split: _real(path, options.range) for split, path in paths.items() if path is not None}
-    samples, _ = read_cycles(options.fake, options.range)
-    if options.size:
-        samples = resized(samples, options.size)
-        read = {split: (resized(c, options.size), owners) for split, (c, owners) in read.items()}
+    how = {"value_range": options.range, "size": options.size}
+    read = {split: _real(path, how) for split, path in paths.items() if path is not None}
+    samples, _ = read_cycles(options.fake, **how)
     if fault := unfit(samples, read["train"][0]):
         raise CineganError(f"{options.fake}: {fault} (--range says what is black and white)")
     given = set(read)
@@ -70,7 +68,13 @@ def main(arguments: Sequence[str]) -> None:
     judged = judge(
         samples, real, patients, extractors, seed=options.seed, centred=not options.frames
     )
-    report = _asked_for(judged.report, given, floor="test" in read)
+    report = {
+        "pixels": pixels_told(*samples.shape[1:3]),
+        "range": "8 bits" if options.range is None else list(options.range),
+        "whole_frames": options.frames,
+        "seed": options.seed,
+        **_asked_for(judged.report, given, floor="test" in read),
+    }
     reasons = [
         report[f"{key}_reason"]
         for key, value in report.items()
@@ -92,9 +96,9 @@ def main(arguments: Sequence[str]) -> None:
         )
 
 
-def _real(path: Path, value_range: tuple[float, float] | None) -> Cycles:
+def _real(path: Path, how: dict[str, Any]) -> Cycles:
     """Cycles, and the patient of each: a file of a folder, or who is in the one file."""
-    cycles, owners = read_cycles(path, value_range)
+    cycles, owners = read_cycles(path, **how)
     return cycles, owners if path.is_dir() else np.full(len(cycles), str(path))
 
 

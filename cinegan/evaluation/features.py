@@ -181,26 +181,34 @@ def unfit(samples: Bytes, real: Bytes) -> str:
     Parameters
     ----------
     samples, real : ndarray of uint8, shapes (n, H, W, T) and (m, H, W, T)
-        There are no faults of a set beside one that is empty, but for constant cycles.
+        There are no faults of a set beside one that is empty, but for constant frames.
     """
-    flat = (samples.min(axis=(1, 2)) == samples.max(axis=(1, 2))).all(axis=1)
+    flat = (samples.min(axis=(1, 2)) == samples.max(axis=(1, 2))).any(axis=1)
     if flat.any():
         return (
-            f"{flat.sum()} of {len(flat)} cycles are constant (black, where a generator's values "
-            f"were not finite), the first being {flat.argmax()}"
+            f"{flat.sum()} of {len(flat)} cycles have constant frames (black, where a generator's "
+            f"values were not finite), the first being {flat.argmax()}"
         )
     if not len(samples) or not len(real):
         return ""
     if samples.shape[1:] != real.shape[1:]:
         shapes = ["x".join(map(str, each.shape[1:])) for each in (samples, real)]
         return f"cycles are of {shapes[0]}, real ones of {shapes[1]}; bring both to one HxWxT"
-    spreads = [float(np.subtract(*np.percentile(each, (99, 1)))) for each in (samples, real)]
+    spreads = [_spread(each) for each in (samples, real)]
     if spreads[0] < LEAST_CONTRAST * spreads[1]:
         return (
-            f"grey levels spread over {spreads[0]:.0f} of 255, real ones over {spreads[1]:.0f}; "
+            f"grey levels spread over {spreads[0]} of 255, real ones over {spreads[1]}; "
             "bring both to one scale"
         )
     return ""
+
+
+def _spread(cycles: Bytes) -> int:
+    """Grey levels between which all but 1 % at either end lie."""
+    counts = sum(np.bincount(cycle.ravel(), minlength=256) for cycle in cycles)
+    up_to = np.cumsum(counts) / cycles.size
+    low, high = np.searchsorted(up_to, (0.01, 0.99))
+    return int(high - low)
 
 
 def _describe(cycle: Bytes) -> list[float]:

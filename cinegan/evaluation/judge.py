@@ -15,7 +15,7 @@ from cinegan.errors import CineganError
 from cinegan.evaluation.curves import fidelity_table, histogram_table, spectrum_table
 from cinegan.evaluation.extractors import MEASURES, MOTION, TEXTURE, Extractor, Lacking
 from cinegan.evaluation.features import check_cycles, unfit
-from cinegan.evaluation.memorization import likeness
+from cinegan.evaluation.memorization import NEAREST_SHOWN, Nearest, likeness, nearest_pairs
 from cinegan.evaluation.motion import QUANTITIES
 from cinegan.evaluation.page import write_page
 from cinegan.evaluation.report import (
@@ -26,6 +26,7 @@ from cinegan.evaluation.report import (
     descriptor_table,
     features_of,
     figures_of_merit,
+    likeness_of,
     nearness,
     not_measured,
     pool_table,
@@ -35,15 +36,15 @@ from cinegan.files import atomic_file
 
 Bytes = NDArray[np.uint8]
 
-NEAREST_SHOWN = 8  # synthetic cycles in nearest.gif, each below the train cycle nearest to it
 PAGE = "report.html"
 
 
 class Judgement(NamedTuple):
-    """The flat report, and tables by the names of their files."""
+    """The flat report, tables by the names of their files, and what looks most like a copy."""
 
     report: dict[str, Any]
     tables: dict[str, pd.DataFrame]
+    nearest: Nearest
 
 
 def judge(
@@ -58,8 +59,9 @@ def judge(
 ) -> Judgement:
     """Take every figure of a set of samples.
 
-    Samples that cannot be judged (not of 8 bits, constant, with another number of phases or on
-    another scale of grey levels) leave all figures of theirs None, with the reason.
+    Samples that cannot be judged (not of 8 bits, with constant frames, another number of phases or
+    another scale of grey levels) leave all figures of theirs None, with the reason. In which order
+    cycles are given does not matter.
 
     Parameters
     ----------
@@ -80,9 +82,10 @@ def judge(
     Raises
     ------
     CineganError
-        If real cycles differ in size, or a patient is in more than one split.
+        If real cycles differ in size, or a patient or cycle is in more than one split.
     """
     check_alike(real)
+    _check_apart(real)
     report: dict[str, Any] = counts(samples, patients)
     try:
         check_cycles(samples, "the synthetic cycles")
@@ -91,6 +94,14 @@ def judge(
         why = str(error)
     if why:
         samples = next(iter(real.values()))[:0]
+    samples = samples[_order(samples)]
+    orders = {split: _order(cycles) for split, cycles in real.items()}
+    real = {split: cycles[orders[split]] for split, cycles in real.items()}
+    patients = {
+        split: np.asarray(each)[orders[split]] if len(each) == len(orders[split]) else each
+        for split, each in patients.items()
+        if split in orders
+    }
     descriptors: list[pd.DataFrame] = []
     tables: dict[str, pd.DataFrame] = {}
     for extractor in extractors:
@@ -122,7 +133,11 @@ def judge(
         if extractor is MOTION:
             told = [q for q in QUANTITIES if centred or f"w1_{q}" not in MOTION.centred]
             tables["quantities.csv"] = histogram_table(features, MOTION.columns, told)
-    report |= copying(samples, real, patients, seed, unfit=why)
+    train = real.get("train", samples[:0])
+    to_train = likeness_of(
+        {SYNTHETIC: samples, **{s: real[s] for s in real if s != "train"}}, train
+    )
+    report |= copying(samples, real, patients, to_train, seed, unfit=why)
     report |= variety(samples, real, patients, seed, unfit=why)
     if descriptors:
         tables["descriptors.csv"] = pd.concat(descriptors)
@@ -131,7 +146,7 @@ def judge(
     spectra = spectrum_table({SYNTHETIC: samples, **real})
     spectra = spectra.pivot(index="frequency", columns="set", values="log10_energy")
     tables |= {"pool.csv": areas.reset_index(), "spectrum.csv": spectra.reset_index()}
-    return Judgement(report, tables)
+    return Judgement(report, tables, nearest_pairs(samples, train, to_train[SYNTHETIC]))
 
 
 def write_plots(
@@ -158,14 +173,41 @@ def write_plots(
     if samples.shape[-1] != train.shape[-1]:  # likewise
         there = np.arange(train.shape[-1]) * samples.shape[-1] // train.shape[-1]
         samples = samples[..., there]
-    shown = samples[:NEAREST_SHOWN]
+    nearest = judged.nearest
+    if not len(nearest.likeness):  # cannot be judged, but be looked at
+        shown = samples[:NEAREST_SHOWN]
+        nearest = nearest_pairs(shown, train, likeness(shown, train))
     movies = {}
     if len(test):
         movies["heartbeats.gif"] = figures.real_above_synthetic(test, samples)
-    if len(train):
-        nearest = train[likeness(shown, train).argmax(axis=1)]
-        movies["nearest.gif"] = figures.real_above_synthetic(nearest, shown, NEAREST_SHOWN)
+    if len(nearest.likeness):
+        movies["nearest.gif"] = figures.real_above_synthetic(
+            nearest.train, nearest.samples, NEAREST_SHOWN
+        )
     for file, movie in movies.items():
         figures.write_gif(folder / file, movie)
-    write_page(folder / PAGE, name, samples, real, judged.report, seed)
+    write_page(folder / PAGE, name, samples, real, nearest, judged.report, seed)
     return [folder / file for file in (*judged.tables, *movies, PAGE)]
+
+
+def pixels_told(height: int, width: int) -> str:
+    """The one policy for pixels, as it stands beside the figures."""
+    return f"{height}x{width}, by one antialiased filter, rounded to 8 bits"
+
+
+def _order(cycles: NDArray[Any]) -> NDArray[np.int64]:
+    """An order of cycles that depends on nothing but themselves, (n,)."""
+    return np.array(sorted(range(len(cycles)), key=lambda k: cycles[k].tobytes()), dtype=np.int64)
+
+
+def _check_apart(real: Mapping[str, Bytes]) -> None:
+    """Refuse cycles that stand in two splits, such as those of one patient under two names."""
+    first: dict[bytes, tuple[str, int]] = {}
+    for split, cycles in real.items():
+        for k, cycle in enumerate(cycles):
+            where, place = first.setdefault(cycle.tobytes(), (split, k))
+            if where != split and cycle.min() < cycle.max():
+                raise CineganError(
+                    f"{split} cycle {k} is {where} cycle {place}: the same patient in both; split "
+                    "by patient"
+                )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ MARGIN = 3  # of them around the window that is compared
 SHIFTS = (-1.5, -0.75, 0.0, 0.75, 1.5)  # pixels of the grid
 SCALES = (0.95, 1.0, 1.05)
 HARMONICS = 5  # of the cycle that are compared, and its mean
+NEAREST_SHOWN = 8  # pairs that are looked at
 FALSE_ALARMS, MISSED = 0.05, 0.02  # shares of unseen cycles, of copies that a threshold errs on
 # Of `disturbed`; both in proportion where frames have less than 64 pixels per side.
 NOISE = 8.0  # standard deviation in grey levels
@@ -45,6 +47,8 @@ def likeness(cycles: Bytes, others: Bytes) -> Floats:
     ndarray of float64, shape (n, m)
         From -1 to 1, 1 being the same but for such a change; 0 for a constant cycle.
     """
+    if not len(cycles) or not len(others):
+        return np.empty((len(cycles), len(others)))
     phases = cycles.shape[-1]
     still = _vectors(_resampled(_resampled(_harmonics(cycles), 1), 2)).conj()
     rolls = np.exp(2j * np.pi * np.outer(np.arange(len(still)), np.arange(phases)) / phases)
@@ -104,6 +108,39 @@ def nearer_train(samples: Floats, unseen: Floats) -> float:
     """
     apart = unseen[None, :] - samples[:, None]  # (n, m)
     return float((np.sign(apart) + 1).mean() / 2)
+
+
+class Nearest(NamedTuple):
+    """Samples beside the train cycles that they are most like, the most alike first.
+
+    Attributes
+    ----------
+    samples, train : ndarray of uint8, shape (k, H, W, T)
+    likeness : ndarray of float64, shape (k,)
+    """
+
+    samples: Bytes
+    train: Bytes
+    likeness: Floats
+
+
+def nearest_pairs(
+    samples: Bytes, train: Bytes, table: Floats, count: int = NEAREST_SHOWN
+) -> Nearest:
+    """Find the `count` samples that are most like a train cycle, of all samples.
+
+    Parameters
+    ----------
+    samples, train : ndarray of uint8, shapes (n, H, W, T) and (m, H, W, T)
+        Without either there are no pairs.
+    table : ndarray of float64, shape (n, m)
+        Their `likeness`.
+    """
+    if not len(samples) or not len(train):
+        return Nearest(samples[:0], train[:0], np.empty(0))
+    most = table.max(axis=1)
+    chosen = np.argsort(-most, kind="stable")[:count]
+    return Nearest(samples[chosen], train[table[chosen].argmax(axis=1)], most[chosen])
 
 
 @dataclass(frozen=True)
@@ -191,11 +228,18 @@ def _harmonics(cycles: Bytes) -> NDArray[np.float32]:
     """The first temporal harmonics at each pixel, (n, H, W, 2 * harmonics): real, imaginary parts.
 
     Space is resampled afterwards, which is linear and does not mind. Sides are of no more than
-    twice the grid's pixels: larger ones would only take time.
+    twice the grid's pixels: larger ones would only take time. A multiple of that becomes means of
+    whole pixels, the fastest way.
     """
-    height, width = (min(side, 2 * GRID) for side in cycles.shape[1:3])
-    small = (height, width) == cycles.shape[1:3]
-    fine = cycles if small else resize_frames(cycles, height, width)
+    n, *sides, phases = cycles.shape
+    height, width = (min(side, 2 * GRID) for side in sides)
+    if [height, width] == sides:
+        fine = cycles
+    elif sides[0] % height == sides[1] % width == 0:
+        blocks = cycles.reshape(n, height, sides[0] // height, width, sides[1] // width, phases)
+        fine = blocks.mean(axis=(2, 4), dtype=np.float32)
+    else:
+        fine = resize_frames(cycles, height, width)
     spectrum = np.fft.rfft(fine, axis=-1)[..., : HARMONICS + 1]
     spectrum[..., 1:] *= np.sqrt(2)  # each stands for two frequencies
     return np.ascontiguousarray(spectrum, dtype=np.complex64).view(np.float32)

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinegan.data.resizing import resize_frames
-from cinegan.evaluation.memorization import likeness
+from cinegan.evaluation.memorization import Nearest
 from cinegan.evaluation.report import ONE_WAY
 from cinegan.files import atomic_file
 
 Bytes = NDArray[np.uint8]
 
 BLIND = 12  # heartbeats shown unlabelled, half of them real
-NEAREST = 6  # synthetic ones shown beside the train cycle that they are most like
 SIDE = 96  # pixels per side that a heartbeat has on the page, at most
 SHOWN = 192  # pixels on the screen
 
@@ -61,6 +60,7 @@ def write_page(
     name: str,
     samples: Bytes,
     real: Mapping[str, Bytes],
+    nearest: Nearest,
     report: Mapping[str, Any],
     seed: int,
 ) -> None:
@@ -74,7 +74,9 @@ def write_page(
         Of the model.
     samples : ndarray of uint8, shape (n, H, W, T)
     real : mapping of split to ndarray of uint8, shape (n, H, W, T)
-        "test", shown among the samples; "train", of which the nearest are shown.
+        "test" is shown among the samples.
+    nearest : Nearest
+        Samples shown beside train cycles.
     report : mapping
         What `metrics/models/<name>.json` holds.
     seed : int
@@ -82,7 +84,7 @@ def write_page(
     """
     parts = [
         _blind(samples, real.get("test", samples[:0]), seed),
-        _nearest(samples, real.get("train", samples[:0])),
+        _nearest(nearest),
         _figures(report),
     ]
     page = _PAGE.format(
@@ -132,19 +134,17 @@ def _blind(samples: Bytes, test: Bytes, seed: int) -> str:
     )
 
 
-def _nearest(samples: Bytes, train: Bytes) -> str:
-    if not len(train) or not len(samples):
+def _nearest(nearest: Nearest) -> str:
+    if not len(nearest.likeness):
         return ""
-    shown = samples[:NEAREST]
-    alike = likeness(shown, train)
     pairs = "\n".join(
-        f'<figure class="pair"><div>{_heart(cycle)}{_heart(train[row.argmax()])}</div>'
-        f"<figcaption>likeness {row.max():.2f}</figcaption></figure>"
-        for cycle, row in zip(shown, alike, strict=True)
+        f'<figure class="pair"><div>{_heart(cycle)}{_heart(of_train)}</div>'
+        f"<figcaption>likeness {alike:.2f}</figcaption></figure>"
+        for cycle, of_train, alike in zip(*nearest, strict=True)
     )
     return (
-        "<h2>The nearest train cycles</h2>\n<p>The first synthetic cycles, each on the left of the "
-        "train cycle that it is most like, over shifts, scales and starts.</p>\n"
+        "<h2>What is most like a copy</h2>\n<p>Of all synthetic cycles those that are most like a "
+        "train cycle, over shifts, scales and starts, each on the left of it.</p>\n"
         f'<div class="hearts">{pairs}</div>'
     )
 

@@ -19,7 +19,7 @@ LEAST_OF_RANGE, LEAST_OF_BITS = 0.5, 0.25
 
 
 def read_cycles(
-    path: Path, value_range: tuple[float, float] | None = None
+    path: Path, value_range: tuple[float, float] | None = None, size: int | None = None
 ) -> tuple[Bytes, NDArray[np.str_]]:
     """Read one file, or all of a folder, one file a patient.
 
@@ -29,6 +29,8 @@ def read_cycles(
         A `.npy` file, or a folder of them: cycles (n, H, W, T), or one cycle (H, W, T).
     value_range : tuple of float, optional
         What is black and white in arrays that are not uint8.
+    size : int, optional
+        Pixels per side that square frames are brought to, by the filter that all stages use.
 
     Returns
     -------
@@ -40,13 +42,13 @@ def read_cycles(
     ------
     CineganError
         If there is nothing to read, an array has other axes, sizes differ, values are not finite,
-        outside of the range or within a part of it, no range is named where one is needed, or all
-        frames of a cycle are constant.
+        outside of the range or within a part of it, no range is named where one is needed, or a
+        frame is constant.
     """
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     if not files:
         raise CineganError(f"{path}: no .npy files in this folder")
-    parts = [_read(file, value_range) for file in files]
+    parts = [_read(file, value_range, size) for file in files]
     shapes = {part.shape[1:]: file for part, file in zip(parts, files, strict=True)}
     if len(shapes) > 1:
         told = ", ".join(f"{file.name} {'x'.join(map(str, s))}" for s, file in shapes.items())
@@ -55,7 +57,7 @@ def read_cycles(
     return np.concatenate(parts), names
 
 
-def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:
+def _read(file: Path, value_range: tuple[float, float] | None, size: int | None) -> Bytes:
     try:
         array = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -68,12 +70,17 @@ def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:
         raise CineganError(
             f"{file}: an array of shape {array.shape}; cycles are (n, H, W, T), phases last"
         )
+    if array.shape[1] != array.shape[2] == array.shape[3]:
+        raise CineganError(
+            f"{file}: an array of shape {array.shape} seems to have its phases before its pixels; "
+            "cycles are (n, H, W, T), phases last: numpy.moveaxis(array, 1, -1)"
+        )
     if min(array.shape[1:3]) < MIN_SIDE or array.shape[3] < 2:
         raise CineganError(
             f"{file}: cycles of {'x'.join(map(str, array.shape[1:]))}; at least "
             f"{MIN_SIDE}x{MIN_SIDE} pixels and 2 phases are needed"
         )
-    cycles = _grey(file, array, value_range)
+    cycles = _pixels(file, _grey(file, array, value_range), size)
     if fault := unfit(cycles, cycles):
         raise CineganError(f"{file}: {fault}; leave such cycles out")
     named = array.dtype != np.uint8
@@ -89,7 +96,8 @@ def _read(file: Path, value_range: tuple[float, float] | None) -> Bytes:
     return cycles
 
 
-def _grey(file: Path, array: np.ndarray, value_range: tuple[float, float] | None) -> Bytes:
+def _grey(file: Path, array: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """Grey levels from 0 to 255, not yet rounded."""
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind not in "iuf":
@@ -109,12 +117,17 @@ def _grey(file: Path, array: np.ndarray, value_range: tuple[float, float] | None
             f"{file}: values from {array.min():g} to {array.max():g} do not lie in --range "
             f"{black:g} {white:g}"
         )
-    grey = (array.astype(np.float64) - black) * (255 / (white - black))
-    return np.rint(grey).astype(np.uint8)
+    return (array.astype(np.float64) - black) * (255 / (white - black))
 
 
-def resized(cycles: Bytes, size: int) -> Bytes:
-    """Cycles of `size` pixels per side, by the filter that all stages use, (n, size, size, T)."""
-    if cycles.shape[1:3] == (size, size):
-        return cycles
-    return np.clip(np.rint(resize_frames(cycles, size, size)), 0, 255).astype(np.uint8)
+def _pixels(file: Path, grey: np.ndarray, size: int | None) -> Bytes:
+    """Resize where asked, then round to 8 bits, once."""
+    height, width = grey.shape[1:3]
+    if size is not None and (height, width) != (size, size):
+        if height != width:
+            raise CineganError(
+                f"{file}: frames of {height}x{width} pixels, which --size would stretch; pad or "
+                "crop them to squares first"
+            )
+        grey = resize_frames(grey, size, size)
+    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)

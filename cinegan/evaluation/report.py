@@ -276,7 +276,7 @@ def variety(
     """
     sets = {SYNTHETIC: samples, "train": real["train"], "test": real["test"]}
     check_alike(sets)
-    count = min(PAIRED, *(len(cycles) for cycles in sets.values() if len(cycles) > 1))
+    count = min([PAIRED, *(len(cycles) for cycles in sets.values() if len(cycles) > 1)])
     report: dict[str, Any] = {"n_paired": count}
     for name, cycles in sets.items():
         key = {"msssim": f"msssim_{name}"}
@@ -299,8 +299,8 @@ def variety(
 
 
 def counts(samples: Bytes, patients: Mapping[str, NDArray[Any]]) -> dict[str, int]:
-    """`n_synthetic`, `n_train`, `n_test` cycles, `n_train_patients` and `n_test_patients`."""
-    owners = {split: _of(patients, split) for split in ("train", "test")}
+    """`n_synthetic` and, of train, val and test, `n_<split>` cycles, `n_<split>_patients`."""
+    owners = {split: _of(patients, split) for split in ("train", "val", "test")}
     return {
         f"n_{SYNTHETIC}": len(samples),
         **{f"n_{split}": len(of_each) for split, of_each in owners.items()},
@@ -308,10 +308,18 @@ def counts(samples: Bytes, patients: Mapping[str, NDArray[Any]]) -> dict[str, in
     }
 
 
+def likeness_of(sets: Mapping[str, Bytes], others: Bytes) -> dict[str, Floats]:
+    """`likeness` of each set and the others, moving these once for all: (n, m) each."""
+    ends = np.cumsum([len(cycles) for cycles in sets.values()])[:-1]
+    table = likeness(np.concatenate(list(sets.values())), others)
+    return dict(zip(sets, np.split(table, ends), strict=True))
+
+
 def copying(
     samples: Bytes,
     real: Mapping[str, Bytes],
     patients: Mapping[str, NDArray[Any]],
+    to_train: Mapping[str, Floats],
     seed: int,
     *,
     unfit: str = "",
@@ -324,6 +332,8 @@ def copying(
     real : mapping of split to ndarray of uint8, shape (n, H, W, T)
         "train"; "val", on which the threshold is fixed; and "test".
     patients : mapping of split to array, shape (n,)
+    to_train : mapping of set to ndarray of float64, shape (n, m)
+        `likeness_of` the samples, val and test and the train cycles.
     seed : int
         Of the threshold's disturbed copies, and of the pools.
     unfit : str
@@ -342,7 +352,7 @@ def copying(
         - `likeness_train`, `likeness_test`: mean likeness to the nearest train cycle, and to the
           nearest test cycle, in pools of equal size; `likeness_train_floor`,
           `likeness_test_floor`: those of val patients' cycles. A sample is no more like train
-          than like test if nothing was copied;
+          than like test if nothing was copied. `n_pool`: cycles of each pool;
         - `nearer_train_pixels`, `nearer_train_pixels_floor`: as those of `nearness`, by likeness.
 
         None where there are too few cycles, with `<key>_reason`.
@@ -360,38 +370,32 @@ def copying(
         threshold = Threshold.fixed_on(val, train, seed).value
     except CineganError as error:
         reason = str(error)
-        return _unknown(["copied_threshold"], reason) | _unknown_figures(figures, reason)
+        return _unknown(["copied_threshold", "n_pool"], reason) | _unknown_figures(figures, reason)
     report: dict[str, Any] = {"copied_threshold": rounded(threshold)}
     within = likeness(train, train)
-    to_train = _likeness_of({name: sets[name] for name in (SYNTHETIC, "val", "test")}, train)
-    to_test = _likeness_of({name: sets[name] for name in (SYNTHETIC, "val")}, test)
+    to_test = likeness_of({name: sets[name] for name in (SYNTHETIC, "val")}, test)
     owners = {name: np.array(_of(patients, name)) for name in ("train", "val", "test")}
     for name, ending in ((SYNTHETIC, ""), ("test", "_floor")):
         near = to_train[name].max(axis=1) > threshold
         new = authentic(to_train[name], within)
         report |= _told(f"copied{ending}", mean_of(near, owners.get(name)))
         report |= _told(f"authentic{ending}", mean_of(new, owners.get(name)))
+    # One size for the samples and for their floor, on which the nearest depends.
+    pool = min(map(len, (samples, train, val, test)))
+    report["n_pool"] = pool
     for name, ending in ((SYNTHETIC, ""), ("val", "_floor")):
         tables = {"train": to_train[name], "test": to_test[name]}
         groups = [
             Group(np.arange(count), owners.get(each))
             for each, count in ((name, len(sets[name])), ("train", len(train)), ("test", len(test)))
         ]
-        size = min(map(len, groups))
         found = at_size(
-            _in_pools(tables), groups, size, draws=20, seed=seed, bounds=lambda _: (-1.0, 1.0)
+            _in_pools(tables), groups, pool, draws=20, seed=seed, bounds=lambda _: (-1.0, 1.0)
         )
         for split in tables:
             report |= _told(f"likeness_{split}{ending}", found[split])
     apart = {name: -table.max(axis=1) for name, table in to_train.items()}
     return report | _nearness("pixels", apart, owners, seed)
-
-
-def _likeness_of(sets: Mapping[str, Bytes], others: Bytes) -> dict[str, Floats]:
-    """`likeness` of each set and the others, moving these once for all."""
-    ends = np.cumsum([len(cycles) for cycles in sets.values()])[:-1]
-    table = likeness(np.concatenate(list(sets.values())), others)
-    return dict(zip(sets, np.split(table, ends), strict=True))
 
 
 def _in_pools(tables: Mapping[str, Floats]) -> Measure:
@@ -440,7 +444,8 @@ def nearness(
         - `nearer_train_<extractor>`: how often a sample is nearer to its nearest train cycle than a
           test cycle is to its own, a half being the best [1]_;
         - `nearest_train_<extractor>`, `nearest_test_<extractor>`: mean distance to the nearest
-          train cycle, and to the nearest test cycle, in pools of equal size.
+          train cycle, and to the nearest test cycle, in pools of equal size, that of the smallest
+          set there is.
 
         None where cycles lack, with `<key>_reason`.
 
@@ -460,6 +465,7 @@ def nearness(
         owners[each] = np.repeat(_of(patients, each), extractor.rows)
     report = _nearness(extractor.name, apart, owners, seed, reasons)
     owners["train"] = np.repeat(_of(patients, "train"), extractor.rows)
+    pool = min(filter(None, sizes.values()), default=0)
     for judged, ending in ((SYNTHETIC, ""), ("val", "_floor")):
         keys = {split: f"nearest_{split}_{extractor.name}{ending}" for split in ("train", "test")}
         reason = "; ".join(reasons[each] for each in (judged, "test") if each in reasons)
@@ -471,7 +477,7 @@ def nearness(
             Group(np.arange(sizes[each]), None if each == SYNTHETIC else owners[each])
             for each in (judged, "train", "test")
         ]
-        found = at_size(_in_pools(likeness_of), groups, min(map(len, groups)), draws=20, seed=seed)
+        found = at_size(_in_pools(likeness_of), groups, pool, draws=20, seed=seed)
         for split, key in keys.items():
             value, low, high, error = found[split]
             report |= _told(key, Estimate(-value, max(-high, 0.0), -low, error))

@@ -54,6 +54,19 @@ class Group:
         """`size` samples, without replacement."""
         return np.asarray(draw.choice(self.values, size, replace=False))
 
+    def several(self, size: int, count: int, draw: np.random.Generator) -> list[NDArray[Any]]:
+        """As `some`, `count` times, all samples being taken about equally often."""
+        queue = np.empty(0, dtype=np.int64)
+        taken = []
+        for _ in range(count):
+            if len(queue) < size:
+                fresh = draw.permutation(len(self))
+                waiting = np.isin(fresh, queue)  # these come last: once in a draw
+                queue = np.concatenate([queue, fresh[~waiting], fresh[waiting]])
+            taken.append(np.asarray(self.values[queue[:size]]))
+            queue = queue[size:]
+        return taken
+
     def of(self, owners: list[Any], size: int, draw: np.random.Generator) -> NDArray[Any]:
         """`size` samples of some patients, without replacement."""
         assert self.patients is not None
@@ -110,7 +123,8 @@ def at_size(
 ) -> dict[str, Estimate]:
     """Measure `size` samples of each set, such as of two against one another, over several draws.
 
-    What depends on the sample size (a Fréchet distance is biased upwards, the more the fewer
+    Each sample of a set is drawn about equally often, so that the mean is of all of them. What
+    depends on the sample size (a Fréchet distance is biased upwards, the more the fewer
     samples there are) is so alike in all figures of one size.
 
     The standard error is the delete-half jackknife's over patients [1]_, [2]_: half of the
@@ -134,7 +148,7 @@ def at_size(
     size : int
         Samples drawn from each, without replacement.
     draws : int
-        Of the whole sets, and of halves of each.
+        Of the whole sets, and of halves of each, about as many in all.
     seed : int
         Of the draws.
     least : int
@@ -161,7 +175,8 @@ def at_size(
         raise CineganError(f"cannot draw {size} samples from sets of {told}")
     draw = np.random.default_rng(seed)
     times = 1 if {size} == set(lengths) else draws
-    whole = [measure(*(group.some(size, draw) for group in groups)) for _ in range(times)]
+    sets = zip(*(group.several(size, times, draw) for group in groups), strict=True)
+    whole = [measure(*each) for each in sets]
     figures = {name: float(np.mean([one[name] for one in whole])) for name in whole[0]}
 
     owned = [place for place, group in enumerate(groups) if group.patients is not None]
@@ -211,16 +226,22 @@ def _variances(
 ) -> dict[str, float]:
     """What other patients of the set at one place would make each figure vary by, on its scale."""
     group = groups[place]
-    before, after = (
-        [beside.some(size, draw) for beside in others]
-        for others in (groups[:place], groups[place + 1 :])
-    )
     halves, less = group.halves(draws, draw)
-    found = [measure(*before, group.of(kept, size, draw), *after) for kept in halves]
     kept, left_out = len(halves[0]), len(group.owners) - len(halves[0])
-    figures = {name: [_even(one[name], bounds(name)) for one in found] for name in found[0]}
+    rounds: list[dict[str, float]] = []
+    # Halves meet the same draw of the other sets, so that these do not look like patients; few
+    # halves meet several, one after another, so that no draw decides.
+    for _ in range(max(1, draws // len(halves))):
+        before, after = (
+            [beside.some(size, draw) for beside in others]
+            for others in (groups[:place], groups[place + 1 :])
+        )
+        found = [measure(*before, group.of(half, size, draw), *after) for half in halves]
+        figures = {name: [_even(one[name], bounds(name)) for one in found] for name in found[0]}
+        rounds.append({name: float(np.var(each, ddof=less)) for name, each in figures.items()})
     return {
-        name: float(np.var(values, ddof=less)) * kept / left_out for name, values in figures.items()
+        name: float(np.mean([each[name] for each in rounds])) * kept / left_out
+        for name in rounds[0]
     }
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from beating import PHASES, SIZE, cohort, patient_cycles
 
+from cinegan.data.resizing import resize_frames
 from cinegan.errors import CineganError
 from cinegan.evaluation.__main__ import main
-from cinegan.evaluation.reading import read_cycles, resized
+from cinegan.evaluation.reading import read_cycles
 
 SMALL = ["--extractors", "motion"]  # 23 features: 24 cycles suffice
 
@@ -44,7 +45,7 @@ def test_two_folders_are_judged_with_a_floor_from_halves_of_the_real_one(folders
 
 def test_a_patient_of_val_is_no_other(folders):
     others = ["--held-out", folders / "other", "--val", folders / "other"]
-    with pytest.raises(CineganError, match="P20 stands in both val and test"):
+    with pytest.raises(CineganError, match="test cycle 0 is val cycle 0: the same patient in both"):
         main([*map(str, (folders / "real", folders / "fake", *others)), *SMALL])
 
 
@@ -80,7 +81,8 @@ def test_other_values_and_sizes_are_brought_to_one_path(folders, tmp_path, capsy
     np.save(tmp_path / "fake.npy", fake.astype(np.float32) / 127.5 - 1)
     plain = told(capsys, folders / "real", folders / "fake", *SMALL)
     ranged = told(capsys, folders / "real", tmp_path / "fake.npy", *SMALL, "--range", -1, 1)
-    assert ranged == plain
+    assert ranged.pop("range") == [-1, 1]
+    assert ranged == {key: value for key, value in plain.items() if key != "range"}
     larger = told(capsys, folders / "real", folders / "fake", *SMALL, "--size", 32)
     assert larger["kid_motion_train"] == pytest.approx(plain["kid_motion_train"], rel=0.5)
 
@@ -109,6 +111,13 @@ BAD = {
     "phases": patient_cycles(1)[..., :7],
     "large": np.repeat(np.repeat(patient_cycles(1), 2, axis=1), 2, axis=2),
     "few": patient_cycles(1)[:3],
+    "phases first": np.moveaxis(patient_cycles(1), -1, 1),
+    "oblong": patient_cycles(1)[:, :, 4:20],
+    "dark phase": np.where(
+        (np.arange(8)[:, None] == 5) & (np.arange(PHASES) == 3),
+        0,
+        patient_cycles(1).transpose(1, 2, 0, 3),
+    ).transpose(2, 0, 1, 3),
 }
 
 
@@ -128,8 +137,11 @@ BAD = {
         ),
         ("undershot", "of -1 to 1; is --range what is", ["--range", "-1", "1"]),
         ("quarter", r"between \d+ and [56]\d of 0 to 255; stretch them first", []),
-        ("constant", r"2 of 2 cycles are constant.*, the first being 0", []),
-        ("flickering", r"2 of 2 cycles are constant.*, the first being 0", []),
+        ("constant", r"2 of 2 cycles have constant frames .*, the first being 0", []),
+        ("flickering", r"2 of 2 cycles have constant frames .*, the first being 0", []),
+        ("dark phase", r"1 of 8 cycles have constant frames .*, the first being 5", []),
+        ("phases first", r"its phases before its pixels; cycles are \(n, H, W, T\)", []),
+        ("oblong", "frames of 24x16 pixels, which --size would stretch", ["--size", "24"]),
         ("bits", "between 0 and 1 of 0 to 255; stretch them first", []),
         ("flat", r"shape \(24, 24\); cycles are \(n, H, W, T\)", []),
         ("none", r"shape \(0, 24, 24, 12\)", []),
@@ -170,7 +182,7 @@ def test_files_of_one_name_in_two_places_are_two_patients(folders, tmp_path, cap
     real, other = (tmp_path / side / "cycles.npy" for side in ("real", "other"))
     report = told(capsys, real, folders / "fake", "--held-out", other, *SMALL, "--partial")
     assert report["kid_motion_floor"] is not None
-    with pytest.raises(CineganError, match="stands in both train and test"):
+    with pytest.raises(CineganError, match="the same patient in both"):
         main([str(real), str(folders / "fake"), "--held-out", str(real), *SMALL, "--partial"])
 
 
@@ -209,8 +221,49 @@ def test_patients_are_the_files_and_one_cycle_may_stand_alone(tmp_path):
     cycles, patients = read_cycles(tmp_path)
     assert patients.tolist() == ["a", "a", "b"]
     np.testing.assert_array_equal(cycles[2], patient_cycles(1)[0])
-    assert resized(cycles, SIZE) is cycles
-    assert resized(cycles, 48).shape == (3, 48, 48, PHASES)
+    assert read_cycles(tmp_path, size=48)[0].shape == (3, 48, 48, PHASES)
+    np.testing.assert_array_equal(read_cycles(tmp_path, size=SIZE)[0], cycles)
+
+
+def test_other_sizes_and_values_are_rounded_once(tmp_path):
+    cycles = patient_cycles(1)[:2]
+    np.save(tmp_path / "a.npy", cycles / 255)
+    half = np.random.default_rng(0).uniform(0, 1, cycles.shape)
+    np.save(tmp_path / "b.npy", half)
+    found, _ = read_cycles(tmp_path, (0, 1), 48)
+    exact = np.clip(np.rint(resize_frames(half * 255, 48, 48)), 0, 255)
+    np.testing.assert_array_equal(found[2:], exact)
+
+
+def test_the_order_of_cycles_does_not_matter_and_how_pixels_came_is_told(folders, tmp_path, capsys):
+    fake = np.concatenate([np.load(file) for file in sorted((folders / "fake").glob("*.npy"))])
+    np.save(tmp_path / "one.npy", fake)
+    np.save(tmp_path / "other.npy", np.random.default_rng(0).permutation(fake))
+    options = ["--held-out", folders / "other", *SMALL, "--partial"]
+    one = told(capsys, folders / "real", tmp_path / "one.npy", *options)
+    assert told(capsys, folders / "real", tmp_path / "other.npy", *options) == one
+    assert one["pixels"] == "24x24, by one antialiased filter, rounded to 8 bits"
+    assert (one["range"], one["whole_frames"], one["seed"]) == ("8 bits", False, 0)
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_the_same_cycles_under_two_names_are_one_patient(folders, tmp_path, copies):
+    for number in range(copies):
+        np.save(tmp_path / f"Q{number}.npy", np.load(folders / "real" / f"P0{number}.npy"))
+    for held_out in (tmp_path, folders / "other" / ".." / "real"):
+        with pytest.raises(CineganError, match=r"test cycle 0 is train cycle 0: the same patient"):
+            given = [folders / "real" / "P00.npy", folders / "fake", "--held-out", held_out]
+            main([*map(str, given), *SMALL, "--partial"])
+
+
+def test_one_cycle_of_each_is_refused_or_told_in_part(tmp_path, folders, capsys):
+    for side in ("real", "fake"):
+        file = sorted((folders / side).glob("*.npy"))[0]
+        np.save(tmp_path / f"{side}.npy", np.load(file)[:1])
+    with pytest.raises(CineganError, match="too few synthetic cycles: 1"):
+        main([str(tmp_path / "real.npy"), str(tmp_path / "fake.npy"), *SMALL])
+    report = told(capsys, tmp_path / "real.npy", tmp_path / "fake.npy", *SMALL, "--partial")
+    assert report["kid_motion_train"] is None
 
 
 def test_on_the_command_line_a_fault_is_one_line_and_a_non_zero_exit(folders, tmp_path):

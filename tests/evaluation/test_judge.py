@@ -53,7 +53,7 @@ def test_cycles_too_small_for_an_extractor_leave_its_figures_out():
 
 UNFIT = {
     "constant": (np.where(np.arange(len(SAMPLES))[:, None, None, None] == 3, 90, SAMPLES), "1 of"),
-    "flickering": (SAMPLES * 0 + np.arange(PHASES, dtype=np.uint8), "cycles are constant"),
+    "flickering": (SAMPLES * 0 + np.arange(PHASES, dtype=np.uint8), "have constant frames"),
     "phases": (SAMPLES[..., :7], "cycles are of 24x24x7, real ones of 24x24x12"),
     "size": (SAMPLES[:, :20, :20], "cycles are of 20x20x12, real ones of 24x24x12"),
     "bits": ((SAMPLES > 90).astype(np.uint8), "grey levels spread over 1 of 255"),
@@ -103,7 +103,7 @@ MEASURED = (
 )
 ONE_WAY = r"(precision|recall|density|coverage)_[a-z]+_floor_train"
 KEY = re.compile(
-    r"(n_(synthetic|train|test)|n_(train|test)_patients|n_compared_[a-z]+|n_paired|"
+    r"(n_(synthetic|train|val|test)|n_(train|val|test)_patients|n_compared_[a-z]+|n_paired|n_pool|"
     rf"({MEASURED}|{ONE_WAY}|frechet_[a-z]+_ratio)(_low|_high)?|kid_[a-z]+_(train|test|floor)_se|"
     r"copied_threshold|((copied|authentic|likeness_train|likeness_test|"
     r"nearer_train_(pixels|texture|motion|cardiac|inception)|"
@@ -132,6 +132,17 @@ def test_a_patient_in_two_splits_is_refused():
     ids = {**IDS, "test": np.where(IDS["test"] == "P20", "P00", IDS["test"])}
     with pytest.raises(CineganError, match="patient P00 stands in both"):
         judge(SAMPLES, REAL, ids, [TEXTURE], seed=0)
+
+
+def test_the_order_of_cycles_does_not_matter(judged):
+    draw = np.random.default_rng(0)
+    orders = {split: draw.permutation(len(cycles)) for split, cycles in REAL.items()}
+    real = {split: cycles[orders[split]] for split, cycles in REAL.items()}
+    ids = {split: np.asarray(IDS[split])[order] for split, order in orders.items()}
+    again = judge(draw.permutation(SAMPLES), real, ids, [TEXTURE, MOTION], seed=0)
+    for key, value in again.report.items():
+        assert judged.report[key] == value, key
+    np.testing.assert_array_equal(again.nearest.samples, judged.nearest.samples)
 
 
 def test_plots_and_page_are_written_and_the_same_twice(judged, tmp_path):

@@ -6,7 +6,13 @@ from scipy.ndimage import gaussian_filter, shift
 
 from cinegan.data.resizing import resize_frames
 from cinegan.errors import CineganError
-from cinegan.evaluation.memorization import Threshold, disturbed, likeness, nearer_train
+from cinegan.evaluation.memorization import (
+    Threshold,
+    disturbed,
+    likeness,
+    nearer_train,
+    nearest_pairs,
+)
 
 
 def patients(seed, n, size=64, phases=20):
@@ -27,6 +33,18 @@ def test_a_cycle_is_like_itself_and_likeness_is_at_most_one():
     np.testing.assert_allclose(np.diagonal(table), 1, atol=1e-5)
     assert table.max() <= 1 + 1e-5
     assert (table.argmax(axis=1) == np.arange(len(TRAIN))).all()
+
+
+def test_the_pairs_to_look_at_are_the_most_alike_of_all_samples():
+    copies = disturbed(TRAIN[[3, 7]], seed=0)
+    samples = np.concatenate([TEST, copies])
+    found = nearest_pairs(samples, TRAIN, likeness(samples, TRAIN), 3)
+    assert (np.diff(found.likeness) <= 0).all()
+    np.testing.assert_array_equal(np.sort(found.samples[:2], axis=0), np.sort(copies, axis=0))
+    np.testing.assert_array_equal(np.sort(found.train[:2], axis=0), np.sort(TRAIN[[3, 7]], axis=0))
+    table = likeness(samples, TRAIN).max(axis=1)
+    assert found.likeness == pytest.approx(np.sort(table)[::-1][:3])
+    assert not len(nearest_pairs(samples[:0], TRAIN, np.empty((0, len(TRAIN)))).likeness)
 
 
 def test_likeness_is_the_best_correlation_over_all_changes():

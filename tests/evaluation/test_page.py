@@ -3,7 +3,8 @@ import re
 import numpy as np
 from beating import PHASES, cohort
 
-from cinegan.evaluation.page import BLIND, NEAREST, write_page
+from cinegan.evaluation.memorization import NEAREST_SHOWN, likeness, nearest_pairs
+from cinegan.evaluation.page import BLIND, write_page
 
 TRAIN, _ = cohort(range(2))
 TEST, _ = cohort(range(20, 22))
@@ -25,7 +26,8 @@ REPORT = {
 
 
 def page(tmp_path, real, name="a & b"):
-    write_page(tmp_path / "report.html", name, SAMPLES, real, REPORT, seed=0)
+    nearest = nearest_pairs(SAMPLES, real["train"], likeness(SAMPLES, real["train"]))
+    write_page(tmp_path / "report.html", name, SAMPLES, real, nearest, REPORT, seed=0)
     return (tmp_path / "report.html").read_text()
 
 
@@ -33,7 +35,7 @@ def test_a_page_holds_all_it_shows(tmp_path):
     text = page(tmp_path, {"train": TRAIN, "test": TEST})
     assert "<title>a &amp; b</title>" in text
     assert not re.findall(r"(?:src|href)=|https?:|url\((?!data:)", text)
-    assert text.count('class="heart"') == BLIND + 2 * NEAREST
+    assert text.count('class="heart"') == BLIND + 2 * NEAREST_SHOWN
     assert 'max="0"' in text
     assert f"const phases = {PHASES}" in text
     assert "1.25 <small>(0.5 to 2)</small>" in text

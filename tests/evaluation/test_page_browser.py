@@ -12,6 +12,7 @@ from beating import PHASES, cohort
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from cinegan.evaluation.memorization import likeness, nearest_pairs
 from cinegan.evaluation.page import BLIND, SHOWN, write_page
 
 TRAIN, _ = cohort(range(2))
@@ -37,7 +38,11 @@ def browser():
 
 @pytest.fixture
 def page(browser, tmp_path):
-    write_page(tmp_path / "report.html", "made", SAMPLES, {"train": TRAIN, "test": TEST}, {}, 0)
+    real, nearest = (
+        {"train": TRAIN, "test": TEST},
+        nearest_pairs(SAMPLES, TRAIN, likeness(SAMPLES, TRAIN)),
+    )
+    write_page(tmp_path / "report.html", "made", SAMPLES, real, nearest, {}, 0)
     browser.get((tmp_path / "report.html").as_uri())
     yield browser
     assert not browser.get_log("browser")  # nothing failed, nothing was fetched

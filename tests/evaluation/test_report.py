@@ -9,11 +9,13 @@ from cinegan.errors import CineganError
 from cinegan.evaluation.extractors import MEASURES, MOTION, TEXTURE, patches_of
 from cinegan.evaluation.memorization import disturbed
 from cinegan.evaluation.report import (
+    SYNTHETIC,
     copying,
     counts,
     descriptor_table,
     features_of,
     figures_of_merit,
+    likeness_of,
     nearness,
     not_measured,
     pool_table,
@@ -90,8 +92,10 @@ def test_counts_are_of_cycles_and_of_patients():
     assert counts(UNSEEN, IDS) == {
         "n_synthetic": 48,
         "n_train": 64,
+        "n_val": 0,
         "n_test": 48,
         "n_train_patients": 8,
+        "n_val_patients": 0,
         "n_test_patients": 6,
     }
 
@@ -144,10 +148,15 @@ OF_ANATOMIES = {
 }
 
 
+def copies_in(samples, real, ids):
+    sets = {SYNTHETIC: samples, "val": real["val"], "test": real["test"]}
+    return copying(samples, real, ids, likeness_of(sets, real["train"]), seed=0)
+
+
 def test_copies_of_train_cycles_are_told_from_new_ones():
     real = {"train": anatomies(0), "val": anatomies(1), "test": anatomies(2)}
-    report = copying(anatomies(3), real, OF_ANATOMIES, seed=0)
-    copies = copying(disturbed(real["train"], seed=3), real, OF_ANATOMIES, seed=0)
+    report = copies_in(anatomies(3), real, OF_ANATOMIES)
+    copies = copies_in(disturbed(real["train"], seed=3), real, OF_ANATOMIES)
     assert report["copied"] == report["copied_floor"] == 0
     assert report["copied_high"] == pytest.approx(1 - 0.05 ** (1 / 8), abs=1e-4)  # of 8 samples
     assert report["copied_floor_high"] == pytest.approx(1 - 0.05 ** (1 / 4), abs=1e-4)  # patients
@@ -161,14 +170,14 @@ def test_copies_of_train_cycles_are_told_from_new_ones():
 
 
 def test_without_train_cycles_nothing_can_be_copied():
-    report = copying(UNSEEN, {"train": TRAIN[:1], "val": VAL, "test": TEST[:0]}, {}, seed=0)
+    report = copies_in(UNSEEN, {"train": TRAIN[:1], "val": VAL, "test": TEST[:0]}, {})
     assert {report[key] for key in report if not key.endswith("_reason")} == {None}
     assert report["copied_reason"].startswith("48 synthetic, 1 train, 32 val, 0 test cycles")
 
 
 def test_alike_val_and_train_patients_leave_no_threshold():
     real = {"train": anatomies(0), "val": anatomies(0), "test": anatomies(2)}
-    report = copying(anatomies(3), real, OF_ANATOMIES, seed=0)
+    report = copies_in(anatomies(3), real, OF_ANATOMIES)
     assert report["copied"] is None
     assert "is a patient in both" in report["copied_reason"]
 

@@ -39,6 +39,25 @@ def test_every_figure_is_averaged_over_subsamples_without_replacement():
     assert estimates["within"].value == 0
 
 
+def test_all_samples_are_drawn_about_equally_often_and_once_in_a_draw():
+    group = Group(np.arange(25))
+    draws = group.several(9, 20, np.random.default_rng(0))
+    assert [len(set(each.tolist())) for each in draws] == [9] * 20
+    counts = np.bincount(np.concatenate(draws), minlength=25)
+    assert counts.min() >= counts.max() - 1
+    means = [
+        at_size(
+            lambda a, b: {"gap": float(a.mean() - b.mean())},
+            (Group(np.arange(256.0)), Group(np.zeros(24))),
+            24,
+            draws=20,
+            seed=seed,
+        )["gap"].value
+        for seed in range(10)
+    ]
+    assert means == pytest.approx([127.5] * 10, abs=4)  # 3.8 being the error of draws by chance
+
+
 def test_the_value_is_the_mean_of_the_draws():
     seen = []
 
@@ -101,6 +120,18 @@ def test_a_share_on_which_all_agree_ends_where_chance_does(agreed):
     bound = 0.05 ** (1 / 3)  # of the fewer patients
     expected = (0, 1 - bound) if agreed == 0 else (bound, 1)
     assert (share.low, share.high) == pytest.approx(expected)
+
+
+def test_the_interval_of_three_patients_is_not_the_luck_of_one_draw():
+    draw = np.random.default_rng(0)
+    people = np.repeat(np.arange(3), 8)
+    real = Group(draw.normal(size=(3, 4))[people] + draw.normal(0, 0.3, (24, 4)), people)
+    synthetic = Group(draw.normal(size=(256, 4)))
+    errors = [
+        at_size(kernel, (synthetic, real), 24, draws=20, seed=seed)["kid"].error
+        for seed in range(12)
+    ]
+    assert max(errors) < 2.5 * min(errors)
 
 
 def test_an_interval_ends_at_the_bounds():
