@@ -210,6 +210,7 @@ class Model(Strict):
     input: Literal["frame", "ventricles"]
     folder: str
     size: Annotated[int, Field(ge=4, le=512)]
+    labels: Literal["none", "auto"]
     start_from: Annotated[str, Field(pattern=r"^models/[a-z][a-z0-9_]*$")]
     network: Any
     training: Training
@@ -315,6 +316,27 @@ class Evaluate(Strict):
         """Extractors whose lack is an error, not a null."""
         asked = self.inception == "required" or self.inception_weights is not None
         return ["cardiac", *(["inception"] if asked else [])]
+
+
+class Affine(Strict):
+    """How far labelled cycles are moved; 0 leaves a kind out."""
+
+    rotation_deg: Annotated[float, Field(ge=0, le=180)]
+    translation_mm: Annotated[float, Field(ge=0, le=100)]
+    scale: Share
+    shear_deg: Annotated[float, Field(ge=0, le=45)]
+    elastic_mm: Annotated[float, Field(ge=0, le=50)]
+
+
+class Photometric(Strict):
+    """How far a scanner's picture is changed; 0 leaves a kind out."""
+
+    brightness: Share
+    contrast: Share
+    gamma: Share
+    shading: Share
+    noise: Share
+    blur_mm: Annotated[float, Field(ge=0, le=20)]
 
 
 class Params(Strict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from tqdm import tqdm
 
 from cinegan import figures
 from cinegan.data import intensity
-from cinegan.files import atomic_folder
+from cinegan.files import atomic_folder, write_json
 
 # Fixed, so that a cycle does not depend on how many are drawn with it; small, for the memory.
 CHUNK = 8
+CYCLES, LABELS, LABEL_NAMES = "cycles.npy", "labels.npy", "labels.json"
 
 
 def latents(seed: int, first: int, count: int, size: int) -> np.ndarray:
@@ -35,7 +37,8 @@ def draw_cycles(generator: Any, count: int, seed: int, progress: bool = True) ->
     Parameters
     ----------
     generator : keras.Model
-        Latents (n, latent) to cycles (n, H, W, T) in [-1, 1].
+        Latents (n, latent) to cycles (n, H, W, T) in [-1, 1], with or without labels as further
+        channels.
 
     Returns
     -------
@@ -58,11 +61,25 @@ def draw_cycles(generator: Any, count: int, seed: int, progress: bool = True) ->
     return np.concatenate(chunks)[:count]
 
 
-def write_samples(folder: Path, cycles: np.ndarray, shown: int) -> None:
-    """Write cycles.npy, preview.png (phases along the row) and preview.gif (all at once)."""
+def write_samples(folder: Path, drawn: np.ndarray, labels: Sequence[str], shown: int) -> None:
+    """Write cycles.npy, preview.png (phases along the row) and preview.gif (all at once).
+
+    Parameters
+    ----------
+    drawn : ndarray of uint8, shape (n, H, W, T + len(labels))
+        As `draw_cycles` gives them.
+    labels : sequence of str
+        What the last channels are maps of. If there are any, labels.npy has these, with their
+        names in labels.json, and labels.png shows their outlines on the pictures.
+    """
+    phases = drawn.shape[-1] - len(labels)
+    cycles, maps = drawn[..., :phases], drawn[..., phases:]
     first, side = cycles[:shown], cycles.shape[1]
     with atomic_folder(folder) as partial:
-        np.save(partial / "cycles.npy", cycles)
+        np.save(partial / CYCLES, cycles)
         grid = figures.phase_grid(first)
         figures.write_png(partial / "preview.png", figures.magnify(grid, side))
         figures.write_gif(partial / "preview.gif", figures.magnify(figures.tiles(first), side))
+        if labels:
+            np.save(partial / LABELS, maps)
+            write_json(partial / LABEL_NAMES, {"channels": list(labels)})

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from cinegan import tracking
+from cinegan.data import labels
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.params import load_params
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str]) -> None:
     model = params.model_named(name)
     budget = getattr(model.budgets, params.budget)
     cohort = Cohort(Path(model.folder))
+    source = labels.source_of(cohort) if model.labels == "auto" else None
     journal = (
         tracking.new_run(f"{name} {params.budget}")
         if is_chief(params.devices)
@@ -28,8 +30,9 @@ def main(arguments: Sequence[str]) -> None:
     )
     with journal as run:
         train(
-            lambda size: cohort.split("train", size)[0],
+            lambda size: labels.joint(cohort, "train", size, source),
             cohort.patient_of_each("train"),
+            labels.channels(source, cohort.phases),
             name=name,
             model=model,
             budget=budget,

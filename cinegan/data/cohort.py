@@ -138,6 +138,11 @@ class Cohort:
         return list(dict.fromkeys(self.index["patient"]))
 
     @cached_property
+    def phases(self) -> int:
+        """Phases of each cycle."""
+        return int(self.stack(self.patients[0]).shape[-1])
+
+    @cached_property
     def _windows(self) -> dict[str, Any]:
         return read_json(self.folder / intensity.FILE_NAME)["patients"]
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cinegan import drawings
+from cinegan.data.labels import channels
 from cinegan.errors import CineganError, run_command
 from cinegan.outline import outline
-from cinegan.params import Budgets, Model, load_params
+from cinegan.params import Budgets, Model, Params, load_params
 from cinegan.training.cost import flops_per_image, passes
 from cinegan.training.networks import build_discriminator, build_generator
 from cinegan.training.schedule import Schedule
@@ -43,12 +44,21 @@ def main(arguments: Sequence[str]) -> None:
     for name, model in models.items():
         record = model.model_dump() | {
             "phases": params.data.phases,
+            "label_channels": _label_channels(model, params),
             "size": asked.size or model.size,
         }
         if asked.draw:
             draw(asked.draw, name, model, record, budgets)
         else:
             print("\n\n".join(told(name, model, record, budgets)), end="\n\n\n")
+
+
+def _label_channels(model: Model, params: Params) -> list[str]:
+    """The maps that are made with cycles of the chosen source, if it has contours."""
+    if model.labels == "none":
+        return []
+    source = "truth" if params.data.source == "phantom" else "expert"
+    return channels(source, params.data.phases)
 
 
 def check_size(name: str, model: Model, size: int | None) -> None:

@@ -55,8 +55,11 @@ class Network(NetworkOptions):
         check_sides(size, FIRST_SIDE, len(self.generator), len(self.discriminator))
 
 
-def generator(options: Network, size: int, phases: int) -> Any:
-    """Latents (n, latent) to cycles (n, size, size, phases) in [-1, 1], float32."""
+def generator(options: Network, size: int, phases: int, labels: int = 0) -> Any:
+    """Latents (n, latent) to cycles (n, size, size, phases + labels) in [-1, 1], float32.
+
+    Labels of all phases (as many as phases, or a multiple) beat as the phases do.
+    """
     first, *rest = options.generator
     latents = keras.Input((options.latent,), name="latent")
     x = keras.layers.Dense(FIRST_SIDE * FIRST_SIDE * first, use_bias=False, name="dense")(latents)
@@ -69,22 +72,22 @@ def generator(options: Network, size: int, phases: int) -> Any:
         options.generator[-1], 3, padding="same", use_bias=False, name="conv_last"
     )(x)  # (n, size, size, filters)
     x = _normalised(x, options.leak, "norm_last")
-    x = keras.layers.Conv2D(phases, 3, padding="same", name="to_harmonics")(x)
+    x = keras.layers.Conv2D(phases + labels, 3, padding="same", name="to_harmonics")(x)
     # float32 from here: motion is a small part of a pixel, which 8 bits would round away. Rounded
     # before, each harmonic keeps 8 bits of its own.
-    x = layers.HarmonicSynthesis(options.smoothness, dtype="float32", name="to_phases")(x)
+    x = layers.HarmonicSynthesis(phases, options.smoothness, dtype="float32", name="to_phases")(x)
     cycles = keras.layers.Activation("tanh", dtype="float32", name="cycles")(x)
     return keras.Model(latents, cycles, name="generator")
 
 
-def discriminator(options: Network, size: int, phases: int) -> Any:
-    """Cycles (n, size, size, phases) to logits (n, 1), float32; positive means real."""
-    cycles = keras.Input((size, size, phases), name="cycles")
+def discriminator(options: Network, size: int, phases: int, labels: int = 0) -> Any:
+    """Cycles (n, size, size, phases + labels) to logits (n, 1), float32; positive means real."""
+    cycles = keras.Input((size, size, phases + labels), name="cycles")
     x = cycles
     if options.motion:
-        x = layers.WithMotion(options.motion, dtype="float32", name="motion")(
+        x = layers.WithMotion(phases, options.motion, dtype="float32", name="motion")(
             x
-        )  # (n, size, size, 2 * phases)
+        )  # (n, size, size, 2 * phases + labels)
     for i, filters in enumerate(options.discriminator, start=1):
         x = keras.layers.Conv2D(filters, 4, 2, "same", name=f"conv_{i}")(x)
         x = keras.layers.LeakyReLU(options.leak, name=f"leaky_{i}")(x)

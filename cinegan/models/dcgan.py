@@ -53,8 +53,8 @@ class Network(NetworkOptions):
         check_sides(size, FIRST_SIDE, len(self.generator), len(self.discriminator))
 
 
-def generator(options: Network, size: int, phases: int) -> Any:
-    """Latents (n, latent) to cycles (n, size, size, phases) in [-1, 1], float32."""
+def generator(options: Network, size: int, phases: int, labels: int = 0) -> Any:
+    """Latents (n, latent) to cycles (n, size, size, phases + labels) in [-1, 1], float32."""
     first, *rest = options.generator
     latents = keras.Input((options.latent,), name="latent")
     x = keras.layers.Dense(FIRST_SIDE * FIRST_SIDE * first, use_bias=False, name="dense")(latents)
@@ -64,14 +64,14 @@ def generator(options: Network, size: int, phases: int) -> Any:
         stride = 1 if i == 1 else 2
         x = _deconvolution(x, filters, stride, f"deconv_{i}")  # (n, 8 * 2**(i-1), same, filters)
         x = _activated(x, options, i)
-    x = _deconvolution(x, phases, 2, "to_phases")  # (n, size, size, phases)
+    x = _deconvolution(x, phases + labels, 2, "to_phases")  # (n, size, size, phases + labels)
     cycles = keras.layers.Activation("tanh", dtype="float32", name="cycles")(x)
     return keras.Model(latents, cycles, name="generator")
 
 
-def discriminator(options: Network, size: int, phases: int) -> Any:
-    """Cycles (n, size, size, phases) to logits (n, 1), float32; positive means real."""
-    cycles = keras.Input((size, size, phases), name="cycles")
+def discriminator(options: Network, size: int, phases: int, labels: int = 0) -> Any:
+    """Cycles (n, size, size, phases + labels) to logits (n, 1), float32; positive means real."""
+    cycles = keras.Input((size, size, phases + labels), name="cycles")
     x = cycles
     for i, filters in enumerate(options.discriminator):
         x = _convolution(options, filters, f"conv_{i}")(x)  # (n, size / 2**(i+1), same, filters)

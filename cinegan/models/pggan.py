@@ -71,8 +71,10 @@ class Network(NetworkOptions):
         return max(1, min(2 * self.filters // side, self.most_filters))
 
 
-def generator(options: Network, size: int, phases: int, fading: bool = False) -> Any:
-    """Latents (n, latent) to cycles (n, size, size, phases), float32, about [-1, 1] once trained.
+def generator(
+    options: Network, size: int, phases: int, labels: int = 0, *, fading: bool = False
+) -> Any:
+    """Latents (n, latent) to cycles (n, size, size, phases + labels), float32, about [-1, 1] once trained.
 
     Parameters
     ----------
@@ -93,9 +95,11 @@ def generator(options: Network, size: int, phases: int, fading: bool = False) ->
         for i in (1, 2):
             name = f"{side}_conv_{i}"
             x = _normalised(_convolution(options.width(side), name)(x), name)
-    cycles = _to_phases(phases, size)(x)  # (n, size, size, phases)
+    cycles = _to_phases(phases + labels, size)(x)  # (n, size, size, phases + labels)
     if fading:
-        half = _to_phases(phases, size // 2)(before)  # (n, size / 2, size / 2, phases)
+        half = _to_phases(phases + labels, size // 2)(
+            before
+        )  # (n, size / 2, same, phases + labels)
         half = keras.layers.UpSampling2D(2, dtype="float32", name="up_faded")(half)
         cycles = layers.FadeIn(name="fade", dtype="float32")([half, cycles])
     # One name for what comes out, faded or not.
@@ -103,15 +107,17 @@ def generator(options: Network, size: int, phases: int, fading: bool = False) ->
     return keras.Model(latents, cycles, name="generator")
 
 
-def discriminator(options: Network, size: int, phases: int, fading: bool = False) -> Any:
-    """Cycles (n, size, size, phases) to logits (n, 1), float32; greater means more real.
+def discriminator(
+    options: Network, size: int, phases: int, labels: int = 0, *, fading: bool = False
+) -> Any:
+    """Cycles (n, size, size, phases + labels) to logits (n, 1), float32; greater means more real.
 
     Parameters
     ----------
     fading : bool
         Whether the first block is being faded in: layer "fade" then holds its share, 0 to 1.
     """
-    cycles = keras.Input((size, size, phases), name="cycles")
+    cycles = keras.Input((size, size, phases + labels), name="cycles")
     x = _from_phases(cycles, options, size)  # (n, size, size, width(size))
     for side in reversed(_sides(size)):
         for i, filters in ((1, options.width(side)), (2, options.width(side // 2))):
@@ -138,9 +144,9 @@ def _convolution(filters: int, name: str) -> Any:
     return layers.EqualizedConv2D(filters, 3, padding="same", name=name)
 
 
-def _to_phases(phases: int, side: int) -> Any:
+def _to_phases(channels: int, side: int) -> Any:
     # float32: what both networks see of a cycle is not rounded to 8 bits.
-    return layers.EqualizedConv2D(phases, 1, gain=1.0, dtype="float32", name=f"{side}_to_phases")
+    return layers.EqualizedConv2D(channels, 1, gain=1.0, dtype="float32", name=f"{side}_to_phases")
 
 
 def _from_phases(cycles: Any, options: Network, side: int) -> Any:

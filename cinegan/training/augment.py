@@ -33,7 +33,7 @@ CUTOUT = 1 / 2  # of the side
 BLACK = -1.0  # of air, which is what lies around a body
 
 
-def augment(cycles: Any, draws: Any, strength: Any, kinds: Sequence[str]) -> Any:
+def augment(cycles: Any, draws: Any, strength: Any, kinds: Sequence[str], labels: int = 0) -> Any:
     """Change each cycle in ways of its own, all its phases alike.
 
     For given draws, an affine function of each cycle by itself.
@@ -49,6 +49,8 @@ def augment(cycles: Any, draws: Any, strength: Any, kinds: Sequence[str]) -> Any
         to which none is applied come back with the values they had.
     kinds : sequence of str
         Those in use, from KINDS; they are applied in its order.
+    labels : int
+        Last channels that are no pictures: these move as the others do, and keep their values.
 
     Returns
     -------
@@ -65,7 +67,9 @@ def augment(cycles: Any, draws: Any, strength: Any, kinds: Sequence[str]) -> Any
 
     if "brightness" in kinds or "contrast" in kinds:
         (_, brighter), (_, stronger) = drawn("brightness"), drawn("contrast")
-        cycles = _recoloured(cycles, MOST_BRIGHTNESS * brighter, 1.0 + MOST_CONTRAST * stronger)
+        pictures, maps = cycles[..., : cycles.shape[-1] - labels], cycles[..., -labels:]
+        cycles = _recoloured(pictures, MOST_BRIGHTNESS * brighter, 1.0 + MOST_CONTRAST * stronger)
+        cycles = ops.concatenate([cycles, maps], axis=-1) if labels else cycles
     if "translation" in kinds or "scale" in kinds:
         (_, down, across), (_, larger) = drawn("translation"), drawn("scale")
         zoom = ops.exp(math.log(MOST_SCALE) * larger)

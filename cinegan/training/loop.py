@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -41,12 +41,13 @@ from cinegan.workspace import main_checkout
 
 SNAPSHOT_CYCLES = 8
 
-CyclesAt = Callable[[int], np.ndarray]  # size to (n, size, size, phases) uint8
+CyclesAt = Callable[[int], np.ndarray]  # size to (n, size, size, phases + labels) uint8
 
 
 def train(
     cycles_at: CyclesAt,
     patients: np.ndarray,
+    labels: Sequence[str] = (),
     *,
     name: str,
     model: Model,
@@ -66,9 +67,11 @@ def train(
     Parameters
     ----------
     cycles_at : callable
-        Size to the real cycles of the train patients, (n, size, size, phases) uint8.
+        Size to the real cycles of the train patients, (n, size, size, phases + labels) uint8.
     patients : (n,) str
         The patient of each.
+    labels : sequence of str
+        What the last channels are maps of, if any are.
     devices : str
         "one", "all" or "workers", as `devices.strategy_of` has it.
     folder, curves : Path
@@ -86,7 +89,7 @@ def train(
     cycles_at = lru_cache(maxsize=2)(cycles_at)
     configure(threads, deterministic=model.training.deterministic)
     strategy, chief = spread.strategy_of(devices), spread.is_chief(devices)
-    record = _record(cycles_at(model.size), patients, model, budget, seed, threads)
+    record = _record(cycles_at(model.size), patients, labels, model, budget, seed, threads)
     record |= {"devices": devices, "device_count": strategy.num_replicas_in_sync}
     start = None
     if model.start_from != FRESH:
@@ -153,6 +156,7 @@ def prepare(
         record["seed"],
         independent_logits=model.network.independent_logits,
         fresh=record["start_from"] == FRESH,
+        labels=len(record.get("label_channels", ())),
     )
 
 
@@ -281,6 +285,7 @@ class _Training:
         average, seed = self.step.pair.average, self.whole["seed"]
         settle_statistics(average, seed)
         cycles = draw_cycles(average, SNAPSHOT_CYCLES, seed, progress=False)
+        cycles = cycles[..., : self.whole["phases"]]
         grid = figures.magnify(figures.phase_grid(cycles), cycles.shape[1])
         figures.write_png(self.states.snapshots / f"{kimg:09.3f}.png", grid)
         return grid
@@ -302,6 +307,7 @@ def _write_curves(path: Path, history: list[list[float]]) -> None:
 def _record(
     cycles: np.ndarray,
     patients: np.ndarray,
+    labels: Sequence[str],
     model: Model,
     budget: Budget,
     seed: int,
@@ -311,7 +317,8 @@ def _record(
     return {
         **model.model_dump(exclude={"budgets", "folder"}),
         **budget.model_dump(exclude_none=True),
-        "phases": cycles.shape[-1],
+        "phases": cycles.shape[-1] - len(labels),
+        "label_channels": list(labels),
         "seed": seed,
         "threads": threads,
         "train_cycles": len(cycles),

@@ -113,11 +113,17 @@ def load_pair(folder: Path, wanted: dict[str, Any]) -> Trained:
         record = read_json(folder / RECORD)
         discriminator = build_discriminator(record)
         discriminator.load_weights(folder / DISCRIMINATOR_WEIGHTS)
-    same = ["architecture", "network", "phases", *([] if "grows_to" in record else ["size"])]
+    same = [
+        "architecture",
+        "network",
+        "phases",
+        "label_channels",
+        *([] if "grows_to" in record else ["size"]),
+    ]
     for key in same:
-        if record[key] != wanted[key]:
+        if record.get(key) != wanted[key]:
             raise CineganError(
-                f"start_from: {folder} has {key} {record[key]}, this model {wanted[key]}; start "
+                f"start_from: {folder} has {key} {record.get(key)}, this model {wanted[key]}; start "
                 "from a model of the same networks"
             )
     if record["size"] > wanted["size"]:
@@ -147,7 +153,8 @@ def _explained(folder: Path, what: str) -> Iterator[None]:
 def _built(kind: str, record: dict[str, Any]) -> Any:
     module, options = _architecture(record)
     growth = {"fading": record["fading"]} if "fading" in record else {}
-    return getattr(module, kind)(options, record["size"], record["phases"], **growth)
+    labels = len(record.get("label_channels", ()))
+    return getattr(module, kind)(options, record["size"], record["phases"], labels, **growth)
 
 
 def _architecture(record: dict[str, Any]) -> tuple[Any, Any]:

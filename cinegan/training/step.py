@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from cinegan.data import intensity
+from cinegan.data.labels import UNKNOWN
 from cinegan.errors import CineganError
 from cinegan.params import Training
 from cinegan.training import augment
@@ -76,6 +78,9 @@ class TrainingStep:
         Whether the discriminator judges each cycle by itself, without statistics of the batch.
     fresh : bool
         Whether the training began with fresh weights, which the average should soon forget.
+    labels : int
+        Last channels of the cycles that are label maps; one that is `labels.UNKNOWN` all over is
+        not known of that cycle.
     """
 
     def __init__(
@@ -88,13 +93,14 @@ class TrainingStep:
         *,
         independent_logits: bool,
         fresh: bool = True,
+        labels: int = 0,
     ) -> None:
         self.pair, self.training, self.level, self.seed = pair, training, level, seed
         self.done = level.first  # steps
         self._strategy = tf.distribute.get_strategy()
         self._cycles = cycles
         self._batches: Iterator[tuple[tf.Tensor, ...]] | None = None
-        self._fresh = fresh
+        self._fresh, self._phases = fresh, cycles[0].shape[-1] - labels
         self._loss = loss_of(training)
         self._one_pass_back = independent_logits or self._loss.shared_by_coupled_logits
         self._weights = [v.value for v in pair.generator.trainable_variables]
@@ -213,7 +219,7 @@ class TrainingStep:
         real = self._real_cycles(reals, share, bend)
         latents = draws.normal(LATENT, self.pair.generator.input_shape[-1])
         fake, of_generator, of_discriminator, averaged, real_scores = self._gradients(
-            real, latents, noise, regularise
+            real, self._known(reals[0]), latents, noise, regularise
         )
         of_generator, of_discriminator = mean_over_devices((of_generator, of_discriminator))
         since = done - self.level.first  # optimizers begin anew at each level
@@ -233,7 +239,12 @@ class TrainingStep:
         return told[:-1]
 
     def _gradients(
-        self, real: tf.Tensor, latents: tf.Tensor, noise: tf.Tensor, regularise: bool
+        self,
+        real: tf.Tensor,
+        known: tf.Tensor | None,
+        latents: tf.Tensor,
+        noise: tf.Tensor,
+        regularise: bool,
     ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Fake cycles, both networks' gradients, what AVERAGED names, and the real scores.
 
@@ -245,8 +256,8 @@ class TrainingStep:
             fake = self.pair.generator(latents, training=True)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(fake)
-            see_real = partial(self._seen, noise, AUGMENT_REAL, NOISE_REAL)
-            see_fake = partial(self._seen, noise, AUGMENT_FAKE, NOISE_FAKE)
+            see_real = partial(self._seen, noise, known, AUGMENT_REAL, NOISE_REAL)
+            see_fake = partial(self._seen, noise, known, AUGMENT_FAKE, NOISE_FAKE)
             seen_real, real_scores, slope = self._judged(real, see_real, regularise)
             seen_fake, fake_scores, _ = self._judged(fake, see_fake, False)
             loss = tf.reduce_mean(self._loss.discriminator(real_scores, fake_scores, *labels))
@@ -306,14 +317,39 @@ class TrainingStep:
             penalty += self.training.gradient_penalty * tf.reduce_mean(penalties)
         return penalty
 
-    def _seen(self, noise: tf.Tensor, stream: int, of_noise: int, cycles: tf.Tensor) -> tf.Tensor:
-        """What the discriminator sees of cycles: augmented, with noise."""
+    def _known(self, real: tf.Tensor) -> tf.Tensor | None:
+        """Which label maps of this device's real cycles somebody drew, (n, 1, 1, labels) bool."""
+        maps = part_of_this_device(real)[..., self._phases :]
+        if not maps.shape[-1]:
+            return None
+        drawn = tf.abs(maps - intensity.to_network(float(UNKNOWN))) > 1e-3
+        return tf.reduce_any(drawn, axis=(1, 2), keepdims=True)
+
+    def _seen(
+        self,
+        noise: tf.Tensor,
+        known: tf.Tensor | None,
+        stream: int,
+        of_noise: int,
+        cycles: tf.Tensor,
+    ) -> tf.Tensor:
+        """What the discriminator sees of cycles: augmented, with noise.
+
+        Maps that nobody drew look alike in real cycles and in fake ones: of each fake cycle those
+        are hidden that are not known of the real one at its place.
+        """
         if self.training.augment:
             draws = self._traced.draws.uniform(stream, augment.DRAWS)
             kinds = tuple(self.training.augment)
-            cycles = augment.augment(cycles, draws, self._strength, kinds)
+            labels = cycles.shape[-1] - self._phases
+            cycles = augment.augment(cycles, draws, self._strength, kinds, labels)
         if self.training.input_noise:
             cycles += noise * self._traced.draws.normal(of_noise, *cycles.shape[1:])
+        if known is not None:
+            maps = tf.where(
+                known, cycles[..., self._phases :], intensity.to_network(float(UNKNOWN))
+            )
+            cycles = tf.concat([cycles[..., : self._phases], maps], axis=-1)
         return cycles
 
     def _labels(self, count: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -352,7 +388,8 @@ class TrainingStep:
         of_discriminator: list[tf.Tensor],
         of_generator: list[tf.Tensor],
     ) -> tf.Tensor:
-        """What MEASURED names, (5,)."""
+        """What MEASURED names, (5,), of the phases alone."""
+        real, fake = real[..., : self._phases], fake[..., : self._phases]
 
         def deviation(cycles: tf.Tensor) -> tf.Tensor:
             return tf.reduce_mean(tf.math.reduce_std(cycles, axis=0))

@@ -15,20 +15,29 @@ class HarmonicSynthesis(keras.layers.Layer):
     A network that makes harmonics instead of phases can make any cycle, but what it makes before
     it has learnt much is a closed and smooth one: harmonic k is scaled by
     1 / (1 + k) ** smoothness. The transform is a small constant matrix; its rows are orthonormal
-    but for that scale.
+    but for that scale. Further channels are cycles, too, as far as they make up whole ones; what is
+    left of them stays as it is.
     """
 
-    def __init__(self, smoothness: float, **options: Any) -> None:
+    def __init__(self, phases: int, smoothness: float, **options: Any) -> None:
         super().__init__(**options)
-        self.smoothness = smoothness
+        self.phases, self.smoothness = phases, smoothness
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the matrix, one row for each of as many harmonic functions as phases."""
-        self.matrix = harmonics(int(input_shape[-1] or 0), self.smoothness)
+        self.matrix = harmonics(self.phases, self.smoothness)
 
     def call(self, inputs: Any) -> Any:
-        """(n, h, w, phases) of coefficients to (n, h, w, phases) of values, in float32."""
-        return ops.matmul(ops.cast(inputs, "float32"), self.matrix)
+        """(n, h, w, channels) of coefficients to as many values, in float32."""
+        whole = inputs.shape[-1] // self.phases * self.phases
+        x = ops.cast(inputs, "float32")
+        parts = [
+            ops.matmul(x[..., first : first + self.phases], self.matrix)
+            for first in range(0, whole, self.phases)
+        ]
+        if len(parts) == 1 and whole == inputs.shape[-1]:
+            return parts[0]
+        return ops.concatenate([*parts, x[..., whole:]], axis=-1)
 
 
 def harmonics(phases: int, smoothness: float) -> np.ndarray:
@@ -53,15 +62,16 @@ class WithMotion(keras.layers.Layer):
     what a convolution sees unless it is shown by itself.
     """
 
-    def __init__(self, gain: float, **options: Any) -> None:
+    def __init__(self, phases: int, gain: float, **options: Any) -> None:
         super().__init__(**options)
-        self.gain = gain
+        self.phases, self.gain = phases, gain
 
     def call(self, inputs: Any) -> Any:
-        """(n, h, w, phases) to (n, h, w, 2 * phases)."""
-        motion = self.gain * (ops.roll(inputs, -1, axis=-1) - inputs)
+        """(n, h, w, phases and more) to (n, h, w, the same and phases)."""
+        cycles = inputs[..., : self.phases]
+        motion = self.gain * (ops.roll(cycles, -1, axis=-1) - cycles)
         return ops.concatenate([inputs, motion], axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
-        """Twice the channels."""
-        return (*input_shape[:-1], 2 * int(input_shape[-1] or 0))
+        """As many channels more as phases."""
+        return (*input_shape[:-1], int(input_shape[-1] or 0) + self.phases)
