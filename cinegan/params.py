@@ -339,6 +339,28 @@ class Photometric(Strict):
     blur_mm: Annotated[float, Field(ge=0, le=20)]
 
 
+class Segmenter(Strict):
+    """The network that learns to outline ventricles, and for how long."""
+
+    filters: Annotated[list[Annotated[int, Field(ge=1, le=1024)]], Field(min_length=2)]
+    batch: Annotated[int, Field(ge=2, le=1024)]
+    steps: Annotated[int, Field(ge=1, le=1_000_000)]
+    learning_rate: Positive
+
+
+class Study(Strict):
+    """The augmentation study."""
+
+    gan: str
+    arms: Annotated[list[str], Field(min_length=1)]
+    shares: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
+    ratio: NotNegative
+    affine: Affine
+    photometric: Photometric
+    segmenter: Segmenter
+
+
 class Params(Strict):
     """The whole of params.yaml."""
 
@@ -351,6 +373,7 @@ class Params(Strict):
     models: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Model]
     sample: Sample
     evaluate: Evaluate
+    study: Study
 
     @field_validator("models")
     @classmethod

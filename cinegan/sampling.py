@@ -69,8 +69,8 @@ def write_samples(folder: Path, drawn: np.ndarray, labels: Sequence[str], shown:
     drawn : ndarray of uint8, shape (n, H, W, T + len(labels))
         As `draw_cycles` gives them.
     labels : sequence of str
-        What the last channels are maps of. If there are any, labels.npy has these, with their
-        names in labels.json, and labels.png shows their outlines on the pictures.
+        What the last channels are maps of. If there are any, labels.npy has these, and labels.json
+        their names.
     """
     phases = drawn.shape[-1] - len(labels)
     cycles, maps = drawn[..., :phases], drawn[..., phases:]

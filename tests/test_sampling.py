@@ -1,5 +1,7 @@
 """A cycle comes from (seed, i) alone; samples become files that people can open."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,7 +71,7 @@ def test_a_cycle_that_is_not_finite_is_black_and_told(capsys):
 
 def test_samples_are_an_array_a_grid_and_a_looping_movie_of_all_phases(tmp_path):
     cycles = sampling.draw_cycles(Generator(), 5, seed=1, progress=False)
-    sampling.write_samples(tmp_path / "samples", cycles, shown=3)
+    sampling.write_samples(tmp_path / "samples", cycles, [], shown=3)
     files = {p.name for p in (tmp_path / "samples").iterdir()}
     assert files == {"cycles.npy", "preview.png", "preview.gif"}
     np.testing.assert_array_equal(np.load(tmp_path / "samples" / "cycles.npy"), cycles)
@@ -80,11 +82,20 @@ def test_samples_are_an_array_a_grid_and_a_looping_movie_of_all_phases(tmp_path)
         assert movie.info["loop"] == 0
 
 
+def test_labels_stand_beside_the_cycles(tmp_path):
+    drawn = sampling.draw_cycles(Generator(), 3, seed=1, progress=False)
+    sampling.write_samples(tmp_path / "samples", drawn, ["endo ED", "epi ED"], shown=3)
+    folder = tmp_path / "samples"
+    np.testing.assert_array_equal(np.load(folder / "cycles.npy"), drawn[..., :4])
+    np.testing.assert_array_equal(np.load(folder / "labels.npy"), drawn[..., 4:])
+    assert json.loads((folder / "labels.json").read_text()) == {"channels": ["endo ED", "epi ED"]}
+
+
 def test_the_same_samples_give_the_same_bytes_and_replace_what_was_there(tmp_path):
     cycles = sampling.draw_cycles(Generator(), 4, seed=1, progress=False)
     contents = []
     for _ in range(2):
-        sampling.write_samples(tmp_path / "samples", cycles, shown=4)
+        sampling.write_samples(tmp_path / "samples", cycles, [], shown=4)
         contents.append({p.name: p.read_bytes() for p in (tmp_path / "samples").iterdir()})
         (tmp_path / "samples" / "stray").write_text("left by hand")
     assert contents[0] == contents[1]
@@ -92,5 +103,5 @@ def test_the_same_samples_give_the_same_bytes_and_replace_what_was_there(tmp_pat
 
 def test_nothing_is_left_where_samples_cannot_be_drawn_as_pictures(tmp_path):
     with pytest.raises(Exception, match=r".+"):
-        sampling.write_samples(tmp_path / "samples", np.zeros((2, 8, 8, 0), np.uint8), shown=2)
+        sampling.write_samples(tmp_path / "samples", np.zeros((2, 8, 8, 0), np.uint8), [], shown=2)
     assert list(tmp_path.iterdir()) == []

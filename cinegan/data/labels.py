@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from cinegan.data.cohort import Cohort, PlacedContour
 
 KINDS = ("endo", "epi")  # what is inside the endocardium; inside the epicardium, this included
+WITHIN = 0.4  # fine pixels
 FINER = 8  # by which a pixel is divided to tell the share of it that lies inside
 # What an expert draws: (kind, at end-diastole or end-systole).
 EXPERT = (("endo", "ED"), ("endo", "ES"), ("epi", "ED"))
@@ -71,8 +72,11 @@ def coverage(contour: PlacedContour, side: int, size: int) -> np.ndarray:
         Pixels per side of the frames that the contour was placed in.
     """
     fine = size * FINER
-    # The middle of the first pixel has the coordinate 0, there and in the fine picture.
-    points = (contour.points_px + 0.5) * (fine / side) - 0.5
+    # The corner of the first pixel has the coordinate 0 for Pillow, its middle for contours.
+    points = (contour.points_px + 0.5) * (fine / side)
+    # Pillow also fills pixels that the edge touches: drawn a little within, areas are true.
+    out = points - points.mean(axis=0)
+    points -= WITHIN * out / np.maximum(np.hypot(*out.T), 1.0)[:, None]
     picture = Image.new("L", (fine, fine))
     ImageDraw.Draw(picture).polygon([(x, y) for x, y in points.tolist()], fill=255)
     return np.asarray(picture.reduce(FINER))
@@ -137,11 +141,8 @@ def moments_of(labels: Labels, row: int) -> dict[str, int]:
     endo = KINDS.index("endo")
     phases = np.flatnonzero(labels.known[row, :, endo])
     areas = labels.maps[row, :, :, phases, endo].sum(axis=(1, 2), dtype=np.int64)
+    if not len(phases):
+        return {}
     if len(phases) == 1:  # an epicardium beside it is drawn at end-diastole
-        both = bool(labels.known[row, phases[0]].all())
-        return {"ED" if both else "ES": int(phases[0])}
-    return (
-        dict(zip(("ED", "ES"), phases[[areas.argmax(), areas.argmin()]].tolist()))
-        if len(phases)
-        else {}
-    )
+        return {"ED" if labels.known[row, phases[0]].all() else "ES": int(phases[0])}
+    return {"ED": int(phases[areas.argmax()]), "ES": int(phases[areas.argmin()])}

@@ -5,9 +5,9 @@ with it. Mirroring is not among the changes: hearts have sides.
 
 References
 ----------
-Ronneberger O, Fischer P, Brox T 2015, "U-Net", MICCAI: elastic deformation from random displacements
-of a coarse grid. Chen C et al. 2020, "Improving the generalizability of convolutional neural
-network-based segmentation on CMR images", Frontiers in Cardiovascular Medicine 7: rotation,
+Ronneberger O, Fischer P, Brox T 2015, "U-Net", MICCAI: elastic deformation from random
+displacements of a coarse grid. Chen C et al. 2020, "Improving the generalizability of convolutional
+neural network-based segmentation on CMR images", Frontiers in Cardiovascular Medicine 7: rotation,
 translation, scale and grey levels, which is what other scanners differ by. Gudbjartsson H, Patz S
 1995, "The Rician distribution of noisy MRI data", Magn. Reson. Med. 34.
 """
@@ -60,7 +60,7 @@ def affine(
     )
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
     to_middle = AffineTransform(translation=-middle)
-    back = AffineTransform(translation=middle + (across, down))
+    back = AffineTransform(translation=middle + np.array([across, down]))
     places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)  # (H, W, x y)
     sources = (to_middle + change + back).inverse(places.reshape(-1, 2)).reshape(places.shape)
     rows, columns = sources[..., 1], sources[..., 0]  # (H, W)

@@ -74,7 +74,7 @@ class Network(NetworkOptions):
 def generator(
     options: Network, size: int, phases: int, labels: int = 0, *, fading: bool = False
 ) -> Any:
-    """Latents (n, latent) to cycles (n, size, size, phases + labels), float32, about [-1, 1] once trained.
+    """Latents (n, latent) to cycles (n, size, size, phases + labels), about [-1, 1] once trained.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def dice(found: Bools, true: Bools) -> float:
 
 
 def distances_mm(found: Floats, true: Floats, spacing_mm: float) -> tuple[float, float]:
-    """Mean absolute and Hausdorff distance of two outlines, from either to the nearest of the other.
+    """Mean absolute and Hausdorff distance of two outlines, from each to the other's nearest.
 
     Parameters
     ----------

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from cinegan.data.labels import KINDS
 
-FILTERS = (16, 32, 64, 128)  # from full size down, each halving the side
+MOMENTUM = 0.9  # of batch statistics: a training has hundreds of steps, not thousands
 
 
-def unet(size: int) -> keras.Model:
+def unet(size: int, widths: Sequence[int]) -> keras.Model:
     """Frames (n, size, size, 1) in [-1, 1] to logits (n, size, size, 2), float32, fresh.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Filters from full size down, each halving the side.
 
     References
     ----------
     Ronneberger, Fischer and Brox, "U-Net: Convolutional networks for biomedical image
-    segmentation", MICCAI 2015; with batch normalisation, padding and a quarter of its filters.
+    segmentation", MICCAI 2015; with batch normalisation and padding.
     """
     frames = keras.Input((size, size, 1), name="frames")
     x, skipped = frames, []
-    for k, filters in enumerate(FILTERS):
+    for k, filters in enumerate(widths):
         x = _twice(x, filters, f"down_{k}")
-        if filters != FILTERS[-1]:
+        if k < len(widths) - 1:
             skipped.append(x)
             x = keras.layers.MaxPooling2D(name=f"halve_{k}")(x)
-    for k, filters in reversed(list(enumerate(FILTERS[:-1]))):
+    for k, filters in reversed(list(enumerate(widths[:-1]))):
         x = keras.layers.UpSampling2D(interpolation="bilinear", name=f"double_{k}")(x)
         x = keras.layers.Concatenate(name=f"beside_{k}")([x, skipped[k]])
         x = _twice(x, filters, f"up_{k}")
@@ -37,6 +43,6 @@ def unet(size: int) -> keras.Model:
 def _twice(x: Any, filters: int, name: str) -> Any:
     for part in "ab":
         x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}{part}")(x)
-        x = keras.layers.BatchNormalization(name=f"{name}{part}_norm")(x)
+        x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}{part}_norm")(x)
         x = keras.layers.Activation("relu", name=f"{name}{part}_relu")(x)
     return x

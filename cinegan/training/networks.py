@@ -123,8 +123,8 @@ def load_pair(folder: Path, wanted: dict[str, Any]) -> Trained:
     for key in same:
         if record.get(key) != wanted[key]:
             raise CineganError(
-                f"start_from: {folder} has {key} {record.get(key)}, this model {wanted[key]}; start "
-                "from a model of the same networks"
+                f"start_from: {folder} has {key} {record.get(key)}, this model {wanted[key]}; "
+                "start from a model of the same networks"
             )
     if record["size"] > wanted["size"]:
         raise CineganError(

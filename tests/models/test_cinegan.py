@@ -14,32 +14,33 @@ from cinegan.params import load_params
 OURS = load_params(Path(__file__).parents[2] / "params.yaml").model_named("cinegan64").network
 
 
-def weights_of_generator(phases):
+def weights_of_generator(channels):
     widths = OURS.generator
     total = OURS.latent * 16 * widths[0]
     total += 4 * widths[0]  # normalisation: scale, shift, mean and variance a channel
     for before, filters in zip(widths, [*widths[1:], widths[-1]], strict=True):
         total += 9 * before * filters + 4 * filters
-    return total + 9 * widths[-1] * phases + phases
+    return total + 9 * widths[-1] * channels + channels
 
 
-def weights_of_discriminator(phases, motion):
-    total, before = 0, phases * (2 if motion else 1)
+def weights_of_discriminator(phases, labels, motion):
+    total, before = 0, phases * (2 if motion else 1) + labels
     for filters in OURS.discriminator:
         total, before = total + 16 * before * filters + filters, filters
     return total + 16 * before + 1
 
 
-@pytest.mark.parametrize("phases", [1, 3, 20])
+@pytest.mark.parametrize(("phases", "labels"), [(1, 0), (3, 0), (20, 0), (20, 3), (20, 40)])
 @pytest.mark.parametrize("motion", [0.0, 4.0])
-def test_shapes_and_parameter_counts(phases, motion):
+def test_shapes_and_parameter_counts(phases, labels, motion):
     options = OURS.model_copy(update={"motion": motion})
-    generator = cinegan.generator(options, 64, phases)
-    discriminator = cinegan.discriminator(options, 64, phases)
-    assert generator.output_shape == (None, 64, 64, phases)
+    generator = cinegan.generator(options, 64, phases, labels)
+    discriminator = cinegan.discriminator(options, 64, phases, labels)
+    assert generator.output_shape == (None, 64, 64, phases + labels)
+    assert discriminator.input_shape == (None, 64, 64, phases + labels)
     assert discriminator.output_shape == (None, 1)
-    assert generator.count_params() == weights_of_generator(phases)
-    assert discriminator.count_params() == weights_of_discriminator(phases, motion)
+    assert generator.count_params() == weights_of_generator(phases + labels)
+    assert discriminator.count_params() == weights_of_discriminator(phases, labels, motion)
 
 
 @pytest.mark.parametrize(

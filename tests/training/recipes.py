@@ -45,6 +45,7 @@ def model_with(network, training, budget, size=16):
         input="ventricles",
         folder="data/ventricles",
         size=size,
+        labels="none",
         start_from="models/fresh",
         network=network,
         training=training,

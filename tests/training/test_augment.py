@@ -284,3 +284,16 @@ def test_strength_goes_from_0_to_1_in_adapt_kimg():
         assert strength < 1
         strength = adapted_strength(strength, np.float32(1), 0.6, images=50, adapt_kimg=5)
     assert float(strength) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_label_maps_move_with_their_cycle_and_keep_their_values(cycles, draws, kind):
+    plain = np.asarray(augment(cycles, draws, 0.7, [kind]))
+    found = np.asarray(augment(cycles, draws, 0.7, [kind], labels=2))
+    if kind in ("brightness", "contrast"):
+        np.testing.assert_array_equal(found[..., 3:], cycles[..., 3:])
+        alone = augment(cycles[..., :3], draws, 0.7, [kind])
+        np.testing.assert_array_equal(found[..., :3], alone)
+    else:
+        np.testing.assert_array_equal(found, plain)
+    assert abs(found - cycles).max() > 0

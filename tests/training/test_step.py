@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from recipes import training_with
 
+from cinegan.data.labels import UNKNOWN
 from cinegan.models import dcgan
 from cinegan.params import load_params
 from cinegan.training import loop
@@ -546,3 +547,67 @@ def test_a_small_pair_covers_both_modes_of_a_toy_set(model):
     left, right = made[:, 4:12, 2:7].mean((1, 2, 3)), made[:, 4:12, 9:14].mean((1, 2, 3))
     assert 0.15 < np.mean(left > right) < 0.85
     assert np.abs(left - right).mean() > 0.5  # one or the other, not both at once
+
+
+UNKNOWN_VALUE = np.float32(UNKNOWN / 127.5 - 1)
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """Cycles of six phases with two maps, of which the second is known of every other cycle."""
+    draw = np.random.default_rng(0)
+    cycles = draw.integers(0, 256, (8, 16, 16, 8), dtype=np.uint8)
+    cycles[::2, ..., 7] = UNKNOWN
+    return cycles
+
+
+def with_labels(model, cycles, **changes):
+    training = training_with(precision="float32", **changes)
+    block = model.model_copy(update={"training": training})
+    record = block.model_dump(exclude={"budgets"}) | {"phases": 6, "seed": 3, "threads": 2}
+    record["label_channels"] = ["endo", "epi"]
+    return loop.prepare(STEPS, block, record, lambda size: cycles)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"augment": ["translation", "brightness"]}, {"input_noise": 0.3}], ids=str
+)
+def test_maps_that_nobody_drew_look_alike_in_real_and_fake_cycles(model, labelled, changes):
+    step = with_labels(model, labelled, **changes)
+    real = (labelled[:4] / np.float32(127.5) - 1).astype(np.float32)
+    known = step._known(tf.constant(real))
+    np.testing.assert_array_equal(known[:, 0, 0], [[True, False], [True, True]] * 2)
+    step._traced.draws = Draws(3, tf.constant(0, tf.int64), 4)
+    fake = np.random.default_rng(1).uniform(-1, 1, real.shape).astype(np.float32)
+    for cycles, streams in ((real, (4, 6)), (fake, (5, 7))):
+        seen = step._seen(tf.constant(0.3), known, *streams, tf.constant(cycles)).numpy()
+        assert (seen[::2, ..., 7] == UNKNOWN_VALUE).all()
+        assert (seen[1::2, ..., 7] != UNKNOWN_VALUE).any()
+        assert (seen[..., 6] != UNKNOWN_VALUE).any()
+
+
+@pytest.mark.parametrize("changes", [{}, {"augment": ["translation"], "r1": 1.0, "warp": 0.05}])
+def test_a_pair_trains_on_cycles_with_maps(model, labelled, changes):
+    step = with_labels(model, labelled, **changes)
+    assert step.pair.generator.output_shape[-1] == step.pair.discriminator.input_shape[-1] == 8
+    before = [w.copy() for w in step.pair.generator.get_weights()]
+    for _ in range(3):
+        metrics, _ = step()
+        assert np.isfinite(metrics).all()
+    after = step.pair.generator.get_weights()
+    assert any(abs(a - b).max() > 0 for a, b in zip(before, after, strict=True))
+
+
+def test_a_map_that_is_never_known_teaches_its_weights_nothing(model, labelled):
+    cycles = labelled.copy()
+    cycles[..., 7] = UNKNOWN
+    step = with_labels(model, cycles)
+    last = step.pair.generator.get_layer("to_phases")
+    before = np.array(last.kernel)
+    for _ in range(3):
+        step()
+    moved = abs(np.array(last.kernel) - before)
+    axis = list(before.shape).index(8)
+    by_channel = moved.max(axis=tuple(k for k in range(4) if k != axis))
+    assert by_channel[7] == 0
+    assert (by_channel[:7] > 0).all()

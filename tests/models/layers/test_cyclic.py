@@ -35,13 +35,31 @@ def test_a_harmonic_goes_on_from_the_last_phase_to_the_first():
 
 def test_synthesis_of_each_pixel_by_itself():
     maps = np.random.default_rng(0).normal(size=(2, 3, 4, 8)).astype("float32")
-    made = np.asarray(HarmonicSynthesis(1.0)(maps))
+    made = np.asarray(HarmonicSynthesis(maps.shape[-1], 1.0)(maps))
     assert made.shape == maps.shape
     np.testing.assert_allclose(made[1, 2, 3], maps[1, 2, 3] @ harmonics(8, 1.0), atol=1e-6)
 
 
 def test_motion_is_what_changes_to_the_next_phase_around_the_cycle():
     cycle = np.float32([[[[1.0, 4.0, 2.0]]]])
-    seen = np.asarray(WithMotion(10.0)(cycle))
+    seen = np.asarray(WithMotion(cycle.shape[-1], 10.0)(cycle))
     np.testing.assert_allclose(seen[0, 0, 0], [1, 4, 2, 30, -20, -10])
-    assert WithMotion(1.0).compute_output_shape((None, 4, 4, 20)) == (None, 4, 4, 40)
+    assert WithMotion(20, 1.0).compute_output_shape((None, 4, 4, 23)) == (None, 4, 4, 43)
+
+
+def test_further_cycles_are_made_of_harmonics_too_and_what_is_left_stays():
+    maps = np.random.default_rng(0).normal(size=(2, 3, 3, 20)).astype(np.float32)
+    alone = np.asarray(HarmonicSynthesis(6, 1.0)(maps[..., :6]))
+    made = np.asarray(HarmonicSynthesis(6, 1.0)(maps))
+    np.testing.assert_array_equal(made[..., :6], alone)
+    second = np.asarray(HarmonicSynthesis(6, 1.0)(maps[..., 6:12]))
+    np.testing.assert_array_equal(made[..., 6:12], second)
+    np.testing.assert_array_equal(made[..., 18:], maps[..., 18:])
+
+
+def test_motion_is_that_of_the_phases_alone():
+    cycle = np.random.default_rng(0).normal(size=(1, 2, 2, 9)).astype(np.float32)
+    seen = np.asarray(WithMotion(6, 2.0)(cycle))
+    np.testing.assert_array_equal(seen[..., :9], cycle)
+    moved = 2 * (np.roll(cycle[..., :6], -1, axis=-1) - cycle[..., :6])
+    np.testing.assert_allclose(seen[..., 9:], moved, rtol=1e-6)
