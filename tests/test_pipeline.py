@@ -22,9 +22,19 @@ from imports import ROOT, closure, imported_by, packages_imported_by
 
 from cinegan.params import Params, load_params
 
-STAGES = ["download", "convert", "crop", "train", "sample", "encode", "evaluate", "compare"]
+STAGES = [
+    *("download", "convert", "crop", "train", "sample", "encode", "evaluate", "compare"),
+    *("generate", "segment", "study"),
+]
 # Stages that there are several of, and one of each.
-EACH = {"train": "dcgan64", "sample": "dcgan64", "evaluate": "dcgan64", "encode": "ventricles"}
+EACH = {
+    "train": ["dcgan64"],
+    "sample": ["dcgan64"],
+    "evaluate": ["dcgan64"],
+    "encode": ["ventricles"],
+    "generate": ["50", "0"],
+    "segment": ["classical_gan", "50", "0"],
+}
 SMOKE = {
     ("budget",): "smoke",
     ("data", "phantom", "patients_per_group"): 1,
@@ -33,6 +43,11 @@ SMOKE = {
     ("sample", "cycles"): 40,
     ("evaluate", "encoder_steps"): 10,
     ("evaluate", "inception"): "skip",
+    ("models", "dcgan64", "labels"): "auto",
+    ("study", "gan"): "dcgan64",
+    ("study", "arms"): ["none", "classical_gan"],
+    ("study", "shares"): [50, 100],
+    ("study", "segmenter", "steps"): 5,
 }
 
 
@@ -50,7 +65,9 @@ def body_of(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_declared_code_is_what_the_stage_imports(stage):
     files = {path.relative_to(ROOT).as_posix() for path in closure(ROOT / "stages" / f"{stage}.py")}
-    if "cinegan/training/networks.py" in files:  # loads the architecture's file by its name
+    if stage == "generate":  # whatever the study's GAN is
+        files = {f for f in files if not f.startswith("cinegan/models/")} | {"cinegan/models"}
+    elif "cinegan/training/networks.py" in files:  # loads the architecture's file by its name
         files.add("cinegan/models/${item.architecture}.py")
         files = {f for f in files if not f.startswith("cinegan/models/layers/")}
         files.add("cinegan/models/layers")  # a folder: each architecture uses what it likes of it
@@ -66,7 +83,7 @@ def test_declared_code_is_what_the_stage_imports(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_runs_its_own_script(stage):
     assert body_of(stage)["cmd"].startswith(f"stages/python stages/{stage}.py")
-    assert ("foreach" in declared()[stage]) == (stage in EACH)
+    assert bool({"foreach", "matrix"} & declared()[stage].keys()) == (stage in EACH)
 
 
 # Who may import what: the package that only these files of the library speak to.
@@ -84,6 +101,8 @@ RESERVED = {
 FLOOR_2 = (
     "cinegan/training/",
     "cinegan/evaluation/",
+    "cinegan/segmentation/",
+    "cinegan/study/",
     "cinegan/sampling.py",
     "cinegan/comparison.py",
     "cinegan/conversion.py",
@@ -339,7 +358,7 @@ def keys_read(stage, monkeypatch, changes=None):
         if changes:
             params = params.model_copy(update={"data": params.data.model_copy(update=changes)})
         monkeypatch.setattr(module, "load_params", lambda: Recorder(params, "", seen))
-    module.main([EACH[stage]] if stage in EACH else [])
+    module.main(EACH.get(stage, []))
     return seen
 
 
@@ -363,7 +382,9 @@ def test_declared_parameters_are_those_read(stage, project, tmp_path, monkeypatc
         seen |= keys_read(stage, monkeypatch, {"source": "sunnybrook", "mirror": str(mirror)})
         seen |= keys_read(stage, monkeypatch, {"source": "folder", "folder": str(own)})
     listed = {
-        key.replace("${key}", "dcgan64").replace("${budget}", "smoke")
+        key.replace("${key}", "dcgan64")
+        .replace("${study.gan}", "dcgan64")
+        .replace("${budget}", "smoke")
         for key in body_of(stage).get("params", [])
     }
     covers = {key: {s for s in seen if s == key or s.startswith(f"{key}.")} for key in listed}
