@@ -210,7 +210,7 @@ class Model(Strict):
     input: Literal["frame", "ventricles"]
     folder: str
     size: Annotated[int, Field(ge=4, le=512)]
-    labels: Literal["none", "auto"]
+    labels: Literal["none", "moments", "phases"]
     start_from: Annotated[str, Field(pattern=r"^models/[a-z][a-z0-9_]*$")]
     network: Any
     training: Training
@@ -352,13 +352,23 @@ class Study(Strict):
     """The augmentation study."""
 
     gan: str
-    arms: Annotated[list[str], Field(min_length=1)]
+    arms: Annotated[
+        list[Literal["none", "affine", "photometric", "classical", "gan", "classical_gan"]],
+        Field(min_length=1),
+    ]
     shares: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
     ratio: NotNegative
     affine: Affine
     photometric: Photometric
     segmenter: Segmenter
+
+    @field_validator("arms", "shares", "seeds")
+    @classmethod
+    def _each_once(cls, values: list[Any]) -> list[Any]:
+        if len(set(values)) < len(values):
+            raise ValueError("one is named twice")
+        return values
 
 
 class Params(Strict):
@@ -390,6 +400,21 @@ class Params(Strict):
                     f"(it is {model.start_from!r})"
                 )
         return models
+
+    @model_validator(mode="after")
+    def _study_takes_a_model_of_ventricles(self) -> Params:
+        model = self.models.get(self.study.gan)
+        synthetic = [arm for arm in self.study.arms if arm.endswith("gan")]
+        if model is None:
+            raise ValueError(
+                f"study.gan: no model {self.study.gan!r}; there are {', '.join(self.models)}"
+            )
+        if synthetic and (model.input != "ventricles" or model.labels == "none"):
+            raise ValueError(
+                f"study.gan: {self.study.gan} must make ventricles with labels (moments or phases) "
+                f"for the arms {', '.join(synthetic)}"
+            )
+        return self
 
     def model_name(self, arguments: Sequence[str]) -> str:
         """Name of the one model that a command's arguments ask for.

@@ -27,6 +27,7 @@ from cinegan.workspace import main_checkout
 
 EXPERIMENT = "cinegan"
 WEIGHTS_TAG = "weights_sha256"
+PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's UI nests runs
 UI_HOST, UI_PORT = "127.0.0.1", 5000
 
 BATCH = 1000  # metrics that a server takes at once
@@ -87,14 +88,15 @@ class Run:
 
 
 @contextmanager
-def new_run(name: str) -> Iterator[Run]:
-    """Open a new run; it ends as failed where the block does."""
+def new_run(name: str, within: Run | None = None) -> Iterator[Run]:
+    """Open a new run, if wanted nested within another; it ends as failed where the block does."""
     client = _connected()
     run = Run(None, "")
     if client is not None:
         try:
             experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
-            made = client.create_run(experiment, run_name=name, tags=_provenance())
+            tags = _provenance() | ({PARENT_TAG: within._run_id} if within else {})
+            made = client.create_run(experiment, run_name=name, tags=tags)
             run = Run(client, made.info.run_id)
         except Exception as error:  # whatever the journal's server or database raises
             _warn(error)

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
             shutil.copytree(Path("data/samples") / name, folder / "samples")
             return
         cohort = Cohort(Path(model.folder))
-        source = labels.source_of(cohort)
+        source = labels.source_for(cohort, model.labels)
         owners = cohort.patient_of_each("train")
         kept = np.isin(owners, subset(owners.tolist(), share, seed))
         names = labels.channels(source, cohort.phases)

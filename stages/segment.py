@@ -10,7 +10,7 @@ import pandas as pd
 
 from cinegan.data.cohort import Cohort
 from cinegan.data.labels import source_of
-from cinegan.errors import run_command
+from cinegan.errors import CineganError, run_command
 from cinegan.files import atomic_file
 from cinegan.params import load_params
 from cinegan.segmentation.frames import of_patients, of_samples
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     source, size = source_of(cohort), int(cohort.index["size"].iloc[0])
     path = Path("metrics/study") / f"{name}-{share}-{seed}.csv"
     rows = []
+    check_apart(cohort)
     if source is None:
         print(f"{cohort.folder}: no contours, so there is nothing to learn to outline; skipped")
     else:
@@ -62,6 +63,16 @@ def main(arguments: Sequence[str]) -> None:
         table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     if rows:
         print(table.groupby("split")[["dice_endo", "dice_epi", "distance_mm_endo"]].mean())
+
+
+def check_apart(cohort: Cohort) -> None:
+    """Refuse a cohort with a patient in more than one split."""
+    splits = cohort.index.groupby("patient")["split"].nunique()
+    if (splits > 1).any():
+        raise CineganError(
+            f"{cohort.folder}: patient {splits.idxmax()} stands in more than one split; "
+            "`dvc repro -f convert` splits anew"
+        )
 
 
 if __name__ == "__main__":

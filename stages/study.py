@@ -11,6 +11,7 @@ from cinegan import tracking
 from cinegan.errors import CineganError, run_command
 from cinegan.files import atomic_file, write_json
 from cinegan.params import load_params
+from cinegan.study.analysis import SCORES as COMPARED
 from cinegan.study.analysis import compare_arms
 from cinegan.study.figure import draw_study
 
@@ -40,6 +41,18 @@ def main(_: Sequence[str]) -> None:
         run.metrics(found)
         for path in (METRICS / "study.json", table, picture):
             run.artifact(path)
+        for name, of_one in tables.items():
+            with tracking.new_run(name, within=run) as child:
+                child.params(dict(zip(("arm", "share", "seed"), name.rsplit("-", 2), strict=True)))
+                child.metrics(mean_scores(of_one))
+
+
+def mean_scores(scores: pd.DataFrame) -> dict[str, float]:
+    """Means over the patients of each split, as `<score>_<split>`."""
+    if not len(scores):
+        return {}
+    means = scores.groupby("split")[list(COMPARED)].mean()
+    return {f"{s}_{split}": float(means.loc[split, s]) for split in means.index for s in COMPARED}
 
 
 def read_scores(path: Path) -> pd.DataFrame:

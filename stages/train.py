@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
     model = params.model_named(name)
     budget = getattr(model.budgets, params.budget)
     cohort = Cohort(Path(model.folder))
-    source = labels.source_of(cohort) if model.labels == "auto" else None
+    source = labels.source_for(cohort, model.labels)
     journal = (
         tracking.new_run(f"{name} {params.budget}")
         if is_chief(params.devices)

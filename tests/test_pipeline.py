@@ -43,7 +43,7 @@ SMOKE = {
     ("sample", "cycles"): 40,
     ("evaluate", "encoder_steps"): 10,
     ("evaluate", "inception"): "skip",
-    ("models", "dcgan64", "labels"): "auto",
+    ("models", "dcgan64", "labels"): "moments",
     ("study", "gan"): "dcgan64",
     ("study", "arms"): ["none", "classical_gan"],
     ("study", "shares"): [50, 100],

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cinegan.data.cohort import Cohort, PlacedContour
+from cinegan.errors import CineganError
 
 KINDS = ("endo", "epi")  # what is inside the endocardium; inside the epicardium, this included
 WITHIN = 0.4  # fine pixels
@@ -39,6 +40,33 @@ def source_of(cohort: Cohort) -> str | None:
     for source in ("truth", "expert"):
         if any(cohort.contours(patient, source) for patient in cohort.patients):
             return source
+    return None
+
+
+def source_for(cohort: Cohort, asked: str) -> str | None:
+    """Whose contours a model learns to make beside its cycles.
+
+    Parameters
+    ----------
+    asked : str
+        "none"; "moments", what an expert draws, None where no expert drew any; "phases", a
+        phantom's truth.
+
+    Raises
+    ------
+    CineganError
+        If all phases are asked for and there is no truth.
+    """
+    if asked == "none":
+        return None
+    source = {"moments": "expert", "phases": "truth"}[asked]
+    if any(cohort.contours(patient, source) for patient in cohort.patients):
+        return source
+    if asked == "phases":
+        raise CineganError(
+            f"{cohort.folder}: contours of all phases are known of a phantom only; set labels: "
+            "moments"
+        )
     return None
 
 

@@ -54,10 +54,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _label_channels(model: Model, params: Params) -> list[str]:
-    """The maps that are made with cycles of the chosen source, if it has contours."""
-    if model.labels == "none":
-        return []
-    source = "truth" if params.data.source == "phantom" else "expert"
+    """The maps that are made with cycles, where there are contours."""
+    source = {"none": None, "moments": "expert", "phases": "truth"}[model.labels]
     return channels(source, params.data.phases)
 
 

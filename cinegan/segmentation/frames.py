@@ -78,7 +78,7 @@ def of_samples(folder: Path, spacing_mm: float) -> Frames:
     """
     if not (folder / LABELS).exists():
         raise CineganError(
-            f"{folder}: samples without labels, which cannot teach; set labels: auto for their "
+            f"{folder}: samples without labels, which cannot teach; set labels: moments for their "
             "model, on a cohort with contours"
         )
     cycles, drawn = np.load(folder / CYCLES), np.load(folder / LABELS)

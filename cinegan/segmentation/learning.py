@@ -121,8 +121,8 @@ def batch(
     pictures, told = [], []
     for cycle, phase in chosen:
         spacing, each = float(frames.spacing_mm[cycle]), draw.spawn(2)
-        picture = frames.cycles[cycle, :, :, phase, None] / np.float32(255)
-        map_ = frames.maps[cycle, :, :, phase] / np.float32(255)
+        picture = frames.cycles[cycle, :, :, phase, None].astype(np.float32) / 255
+        map_ = frames.maps[cycle, :, :, phase].astype(np.float32) / 255
         if moves:
             picture, map_ = affine([picture, map_], moves, spacing, each[0])
         if looks:

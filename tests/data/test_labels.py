@@ -12,8 +12,10 @@ from cinegan.data.labels import (
     coverage,
     joint,
     labels_of,
+    source_for,
     source_of,
 )
+from cinegan.errors import CineganError
 
 SIDE, PHASES = 32, 6
 
@@ -84,6 +86,16 @@ def test_without_contours_there_is_no_source(tmp_path):
     assert source_of(plain) is None
     assert channels(None, PHASES) == []
     np.testing.assert_array_equal(joint(plain, "train", SIDE, None), plain.split("train", SIDE)[0])
+
+
+def test_what_is_asked_for_says_whose_contours_are_learnt(cohort, tmp_path):
+    assert [source_for(cohort, asked) for asked in ("none", "moments")] == [None, "expert"]
+    with pytest.raises(CineganError, match="are known of a phantom only; set labels: moments"):
+        source_for(cohort, "phases")
+    write_cohort(tmp_path / "phantom", [patient("A", "train", TRUTH)])
+    phantom = Cohort(tmp_path / "phantom")
+    assert source_for(phantom, "phases") == "truth"
+    assert source_for(phantom, "moments") is None
 
 
 def test_an_experts_maps_stand_behind_all_cycles_unknown_where_nobody_drew(cohort):

@@ -1,4 +1,4 @@
-"""A small network learns to outline discs; batches are of the seed and the step, and of both kinds."""
+"""A small network learns to outline discs; batches are of the seed and the step, of both kinds."""
 
 import numpy as np
 import pytest
