@@ -22,6 +22,7 @@ Singles = NDArray[np.float32]
 Batch = tuple[Singles, Singles]
 
 CHUNK = 32
+WHITE = np.float32(255)
 
 
 def teach(
@@ -121,8 +122,8 @@ def batch(
     pictures, told = [], []
     for cycle, phase in chosen:
         spacing, each = float(frames.spacing_mm[cycle]), draw.spawn(2)
-        picture = frames.cycles[cycle, :, :, phase, None].astype(np.float32) / 255
-        map_ = frames.maps[cycle, :, :, phase].astype(np.float32) / 255
+        picture: Singles = frames.cycles[cycle, :, :, phase, None].astype(np.float32) / WHITE
+        map_: Singles = frames.maps[cycle, :, :, phase].astype(np.float32) / WHITE
         if moves:
             picture, map_ = affine([picture, map_], moves, spacing, each[0])
         if looks:

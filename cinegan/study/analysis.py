@@ -50,7 +50,8 @@ def compare_arms(scores: pd.DataFrame, seed: int) -> dict[str, Any]:
         "n_seeds": int(scores["seed"].nunique()),
     }
     draw = np.random.default_rng(seed)
-    for share, of_share in scores.groupby("share"):
+    for share in sorted(scores["share"].unique().tolist()):
+        of_share = scores[scores["share"] == share]
         tables = {
             arm: rows.groupby("patient")[list(SCORES)].mean()
             for arm, rows in of_share.groupby("arm", sort=False)
