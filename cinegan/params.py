@@ -358,6 +358,7 @@ class Study(Strict):
     ]
     shares: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
+    protocol: Literal["split", "leave_one_out"]
     ratio: NotNegative
     affine: Affine
     photometric: Photometric

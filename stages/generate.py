@@ -1,12 +1,10 @@
-"""Labelled synthetic cycles of a share of the train patients: data/study/<share>-<seed>."""
+"""Labelled synthetic cycles of a share of the patients: data/study/<share>-<seed>."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from cinegan import tracking
 from cinegan.data import labels
@@ -15,7 +13,7 @@ from cinegan.errors import run_command
 from cinegan.files import atomic_folder
 from cinegan.params import load_params
 from cinegan.sampling import draw_cycles, write_samples
-from cinegan.study.arms import subset
+from cinegan.study.arms import fold_of
 from cinegan.training.loop import train
 from cinegan.training.networks import load_generator
 
@@ -23,22 +21,23 @@ from cinegan.training.networks import load_generator
 def main(arguments: Sequence[str]) -> None:
     """Run the stage for the share and the seed named in the arguments."""
     params = load_params()
-    share, seed = map(int, arguments)
-    name = params.study.gan
-    model = params.model_named(name)
+    study, (share, seed) = params.study, map(int, arguments)
+    name, model = study.gan, params.model_named(study.gan)
+    cohort = Cohort(Path(model.folder))
+    source = labels.source_for(cohort, model.labels)
     with atomic_folder(Path("data/study") / f"{share}-{seed}") as folder:
-        if share == 100:  # the pipeline's own saw the same patients
+        if source is None:
+            print(f"{cohort.folder}: no contours, so there are no labels to make; skipped")
+            return
+        fold = fold_of(cohort, source, study.protocol, share, seed)
+        if study.protocol == "split" and share == 100:  # the pipeline's own saw these patients
             shutil.copytree(Path("data/samples") / name, folder / "samples")
             return
-        cohort = Cohort(Path(model.folder))
-        source = labels.source_for(cohort, model.labels)
-        owners = cohort.patient_of_each("train")
-        kept = np.isin(owners, subset(owners.tolist(), share, seed))
-        names = labels.channels(source, cohort.phases)
-        with tracking.new_run(f"{name} {share} % of the patients, {seed}") as run:
+        owners, names = cohort.cycles_of(fold.learn), labels.channels(source, cohort.phases)
+        with tracking.new_run(f"{name} of {share} % of the patients, {seed}") as run:
             train(
-                lambda size: labels.joint(cohort, "train", size, source)[kept],
-                owners[kept],
+                lambda size: labels.joint(cohort, owners, size, source),
+                owners,
                 names,
                 name=name,
                 model=model,
@@ -50,8 +49,7 @@ def main(arguments: Sequence[str]) -> None:
                 curves=folder / "training.csv",
                 run=run,
             )
-        generator = load_generator(folder / "model")
-        drawn = draw_cycles(generator, params.sample.cycles, params.seed + seed)
+        drawn = draw_cycles(load_generator(folder / "model"), params.sample.cycles, params.seed)
         write_samples(folder / "samples", drawn, names, params.sample.shown)
 
 

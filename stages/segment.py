@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 
 from cinegan.data.cohort import Cohort
 from cinegan.data.labels import source_of
-from cinegan.errors import CineganError, run_command
+from cinegan.errors import run_command
 from cinegan.files import atomic_file
 from cinegan.params import load_params
-from cinegan.segmentation.frames import of_patients, of_samples
+from cinegan.segmentation.frames import Frames, of_patients, of_samples
 from cinegan.segmentation.learning import outlined, teach
 from cinegan.segmentation.scores import patient_scores
-from cinegan.study.arms import ARMS, subset
+from cinegan.study.arms import ARMS, fold_of
 from cinegan.training.runtime import configure
 
 
@@ -28,14 +29,12 @@ def main(arguments: Sequence[str]) -> None:
     configure(params.threads)
     cohort = Cohort(Path("data/ventricles"))
     source, size = source_of(cohort), int(cohort.index["size"].iloc[0])
-    path = Path("metrics/study") / f"{name}-{share}-{seed}.csv"
     rows = []
-    check_apart(cohort)
     if source is None:
         print(f"{cohort.folder}: no contours, so there is nothing to learn to outline; skipped")
     else:
-        train = subset(cohort.patient_of_each("train").tolist(), share, seed)
-        real = of_patients(cohort, train, size, source)
+        fold = fold_of(cohort, source, study.protocol, share, seed)
+        real = of_patients(cohort, fold.learn, size, source)
         samples = Path("data/study") / f"{share}-{seed}" / "samples"
         network = teach(
             real,
@@ -47,32 +46,22 @@ def main(arguments: Sequence[str]) -> None:
             seed=params.seed + seed,
             name=f"{name} {share} % {seed}",
         )
-        for split in ("val", "test"):
-            for patient in dict.fromkeys(cohort.patient_of_each(split).tolist()):
-                frames = of_patients(cohort, [patient], size, source)
-                found = outlined(network, frames.cycles)
-                scores = patient_scores(
-                    found, frames.maps, frames.known, float(frames.spacing_mm[0])
-                )
-                rows.append(
-                    {"arm": name, "share": share, "seed": seed, "split": split, "patient": patient}
-                    | scores
-                )
-    with atomic_file(path) as partial:
-        table = pd.DataFrame(rows)
+        for split, patients in fold.judge.items():
+            for patient in patients:
+                cell = {"arm": name, "share": share, "seed": seed}
+                scores = judged(network, of_patients(cohort, [patient], size, source))
+                rows.append(cell | {"split": split, "patient": patient} | scores)
+    table = pd.DataFrame(rows)
+    with atomic_file(Path("metrics/study") / f"{name}-{share}-{seed}.csv") as partial:
         table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     if rows:
         print(table.groupby("split")[["dice_endo", "dice_epi", "distance_mm_endo"]].mean())
 
 
-def check_apart(cohort: Cohort) -> None:
-    """Refuse a cohort with a patient in more than one split."""
-    splits = cohort.index.groupby("patient")["split"].nunique()
-    if (splits > 1).any():
-        raise CineganError(
-            f"{cohort.folder}: patient {splits.idxmax()} stands in more than one split; "
-            "`dvc repro -f convert` splits anew"
-        )
+def judged(network: keras.Model, frames: Frames) -> dict[str, float]:
+    """Scores of one patient's frames."""
+    found = outlined(network, frames.cycles)
+    return patient_scores(found, frames.maps, frames.known, float(frames.spacing_mm[0]))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     budget = getattr(model.budgets, params.budget)
     cohort = Cohort(Path(model.folder))
     source = labels.source_for(cohort, model.labels)
+    owners = cohort.patient_of_each("train")
     journal = (
         tracking.new_run(f"{name} {params.budget}")
         if is_chief(params.devices)
@@ -30,8 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     with journal as run:
         train(
-            lambda size: labels.joint(cohort, "train", size, source),
-            cohort.patient_of_each("train"),
+            lambda size: labels.joint(cohort, owners, size, source),
+            owners,
             labels.channels(source, cohort.phases),
             name=name,
             model=model,

@@ -205,6 +205,11 @@ class Cohort:
         stacks = [self.grey(patient, size) for patient in dict.fromkeys(patients)]
         return np.concatenate(stacks), patients
 
+    def cycles_of(self, patients: Iterable[str]) -> np.ndarray:
+        """The patient of each cycle of some patients, (n,) str, in the order of the index."""
+        owners = self.index["patient"].to_numpy(dtype=str)
+        return owners[np.isin(owners, list(patients))]
+
     def levels(self, name: str) -> np.ndarray:
         """Each cycle's place in its stack, (n,) float64: 0 at the base, 1 at the apex."""
         chosen = self.index[self.index["split"] == name]

@@ -126,27 +126,28 @@ def channels(source: str | None, phases: int) -> list[str]:
     return [f"{kind} {moment}" for kind, moment in EXPERT]
 
 
-def joint(cohort: Cohort, split: str, size: int, source: str | None) -> np.ndarray:
-    """Cycles of a split with their maps as further channels.
+def joint(cohort: Cohort, owners: np.ndarray, size: int, source: str | None) -> np.ndarray:
+    """Cycles of some patients with their maps as further channels.
 
     Parameters
     ----------
+    owners : (n,) str
+        The patient of each cycle, as `cohort.patient_of_each` or `cohort.cycles_of` gives them.
     source : str or None
         As in `channels`.
 
     Returns
     -------
     (n, size, size, T + len(channels(source, T))) uint8
-        The cycles of `cohort.split`. A map that is not known is `UNKNOWN` all over.
+        A map that is not known is `UNKNOWN` all over.
     """
-    cycles, owners = cohort.split(split, size)
-    if source is None:
-        return cycles
-    maps = [
-        _channels_of(labels_of(cohort, patient, size, source), source)
-        for patient in dict.fromkeys(owners.tolist())
-    ]
-    return np.concatenate([cycles, np.concatenate(maps)], axis=-1)
+    stacks = []
+    for patient in dict.fromkeys(owners.tolist()):
+        parts = [cohort.grey(patient, size)]
+        if source is not None:
+            parts.append(_channels_of(labels_of(cohort, patient, size, source), source))
+        stacks.append(np.concatenate(parts, axis=-1))
+    return np.concatenate(stacks)
 
 
 def _channels_of(labels: Labels, source: str) -> np.ndarray:

@@ -85,7 +85,9 @@ def test_without_contours_there_is_no_source(tmp_path):
     plain = Cohort(tmp_path / "cycles")
     assert source_of(plain) is None
     assert channels(None, PHASES) == []
-    np.testing.assert_array_equal(joint(plain, "train", SIDE, None), plain.split("train", SIDE)[0])
+    np.testing.assert_array_equal(
+        joint(plain, plain.patient_of_each("train"), SIDE, None), plain.split("train", SIDE)[0]
+    )
 
 
 def test_what_is_asked_for_says_whose_contours_are_learnt(cohort, tmp_path):
@@ -100,7 +102,7 @@ def test_what_is_asked_for_says_whose_contours_are_learnt(cohort, tmp_path):
 
 def test_an_experts_maps_stand_behind_all_cycles_unknown_where_nobody_drew(cohort):
     assert channels("expert", PHASES) == ["endo ED", "endo ES", "epi ED"]
-    found = joint(cohort, "train", SIDE, "expert")
+    found = joint(cohort, cohort.patient_of_each("train"), SIDE, "expert")
     assert found.shape == (6, SIDE, SIDE, PHASES + len(EXPERT))
     np.testing.assert_array_equal(found[..., :PHASES], cohort.split("train", SIDE)[0])
     maps = labels_of(cohort, "A", SIDE, "expert").maps
@@ -118,7 +120,7 @@ def test_a_truths_maps_are_of_all_phases_kind_by_kind(tmp_path):
     names = channels("truth", PHASES)
     assert names[0] == "endo 0"
     assert names[PHASES] == "epi 0"
-    found = joint(cohort, "train", SIDE, "truth")
+    found = joint(cohort, cohort.patient_of_each("train"), SIDE, "truth")
     assert found.shape[-1] == PHASES + len(names)
     maps = labels_of(cohort, "A", SIDE, "truth").maps
     np.testing.assert_array_equal(found[0, ..., PHASES + 3], maps[0, :, :, 3, 0])

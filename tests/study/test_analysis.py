@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from cinegan.study.analysis import SCORES, compare_arms
-from cinegan.study.arms import subset
 
 
 def scores(gain, patients=12, seeds=2, arms=("none", "gan"), noise=0.01):
@@ -69,12 +68,3 @@ def test_two_patients_have_no_interval_and_what_was_not_scored_has_its_reason():
     for key in ("hausdorff_mm_endo_gan_100", "hausdorff_mm_endo_gan_100_difference"):
         assert found[key] is None
         assert found[f"{key}_reason"] == "nothing to score"
-
-
-def test_a_smaller_share_is_of_the_larger_ones_patients():
-    patients = [f"PHA{k:05}01" for k in range(1, 33)]
-    quarter, half, all_ = (subset(patients, share, seed=1) for share in (25, 50, 100))
-    assert (len(quarter), len(half), all_) == (8, 16, patients)
-    assert set(quarter) < set(half)
-    assert subset(patients * 2, 25, seed=1) == quarter != subset(patients, 25, seed=2)
-    assert len(subset(patients, 1, seed=1)) == 1
