@@ -1,0 +1,128 @@
+"""What the segmenters learn from, to look at: augmented frames, and outlines of both kinds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+
+from cinegan.data.labels import KINDS
+from cinegan.files import atomic_file
+from cinegan.imaging.augment import affine, photometric
+from cinegan.params import Affine, Photometric
+from cinegan.segmentation.frames import Frames
+
+matplotlib.use("Agg")
+
+Picture = tuple[str, NDArray[Any], NDArray[Any]]  # title, (H, W) and its maps (H, W, len(KINDS))
+
+COLOURS = dict(zip(KINDS, ("#ff5050", "#ffd24a"), strict=True))
+ENDO = KINDS.index("endo")
+
+
+def draw_outlines(path: Path, real: Frames, synthetic: Frames, columns: int = 6) -> None:
+    """Draw cycles from all over both sets, each at end-diastole above end-systole, outlined.
+
+    Parameters
+    ----------
+    real, synthetic : Frames
+        Real ones come first, two rows each.
+    columns : int
+        At most so many cycles of each.
+    """
+    rows: list[list[Picture]] = []
+    for whose, frames in (("real", real), ("synthetic", synthetic)):
+        drawn = np.flatnonzero((frames.known[..., ENDO].sum(axis=1) > 1) & _has_cavity(frames))
+        spread = np.linspace(0, len(drawn) - 1, min(columns, len(drawn))).round().astype(int)
+        of_both = [_moments(frames, row) for row in drawn[spread].tolist()]
+        for moment, pictures in zip(("ED", "ES"), zip(*of_both, strict=True), strict=True):
+            rows.append([(f"{whose}, {moment}", *each) for each in pictures])
+    _draw(path, rows)
+
+
+def draw_augmentations(
+    path: Path, frames: Frames, moves: Affine, looks: Photometric, times: float = 2.0
+) -> None:
+    """Draw one frame, then with each kind of augmentation at the end of its range, outlined.
+
+    Parameters
+    ----------
+    frames : Frames
+        The one with the largest cavity is shown.
+    moves, looks : Affine, Photometric
+        The ranges; a kind that is left out is shown nevertheless, at 5 mm of bending.
+    times : float
+        The ranges shown are so many times as wide.
+    """
+    areas = np.where(frames.known[..., ENDO], frames.maps[..., ENDO].sum(axis=(1, 2)), 0)
+    row, phase = np.unravel_index(areas.argmax(), areas.shape)
+    picture = frames.cycles[row, :, :, phase, None].astype(np.float32) / np.float32(255)
+    maps = frames.maps[row, :, :, phase].astype(np.float32)
+    spacing = float(frames.spacing_mm[row])
+    still = Affine(rotation_deg=0, translation_mm=0, scale=0, shear_deg=0, elastic_mm=0)
+    plain = Photometric(brightness=0, contrast=0, gamma=0, shading=0, noise=0, blur_mm=0)
+    moved: list[Picture] = [("as it is", picture[..., 0], maps)]
+    for kind, most in moves.model_dump().items():
+        only = still.model_copy(update={kind: times * most or 5.0})
+        one, its_maps = affine([picture, maps], only, spacing, _Ends())
+        moved.append((kind.split("_")[0], one[..., 0], its_maps))
+    shown: list[Picture] = []
+    for kind, most in looks.model_dump().items():
+        only_look = plain.model_copy(update={kind: times * most})
+        one = photometric(picture, only_look, spacing, _Ends())
+        shown.append((kind.split("_")[0], one[..., 0], maps))
+    _draw(path, [moved, shown])
+
+
+class _Ends(np.random.Generator):
+    """Draws the upper end of every uniform range."""
+
+    def __init__(self) -> None:
+        super().__init__(np.random.PCG64(0))
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        return np.full(size, high)
+
+
+def _has_cavity(frames: Frames) -> NDArray[np.bool_]:
+    return np.asarray((frames.maps[..., ENDO] > 127).any(axis=(1, 2, 3)))
+
+
+def _moments(frames: Frames, row: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """One cycle's frames of the largest and the smallest cavity with what is known of them."""
+    known = np.flatnonzero(frames.known[row, :, ENDO])
+    areas = frames.maps[row, :, :, known, ENDO].sum(axis=(1, 2), dtype=np.int64)
+    phases = known[areas.argmax()], known[areas.argmin()]
+    return [
+        (frames.cycles[row, :, :, t], frames.maps[row, :, :, t] * frames.known[row, t])
+        for t in phases
+    ]
+
+
+def _draw(path: Path, rows: list[list[Picture]]) -> None:
+    from matplotlib import pyplot
+
+    count = max(map(len, rows))
+    figure, axes = pyplot.subplots(
+        len(rows),
+        count,
+        figsize=(1.6 * count, 1.75 * len(rows)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for of_row, pictures in zip(axes, rows, strict=True):
+        for place in of_row:
+            place.set_axis_off()
+        for place, (title, picture, maps) in zip(of_row, pictures, strict=False):
+            place.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1)
+            place.set_title(title, fontsize=8)
+            for k, kind in enumerate(KINDS):
+                if np.ptp(maps[..., k]):
+                    middle = maps[..., k].max() / 2
+                    place.contour(maps[..., k], [middle], colors=COLOURS[kind], linewidths=1)
+    with atomic_file(path) as partial:
+        figure.savefig(partial, dpi=120, metadata={"Software": None})
+    pyplot.close(figure)
