@@ -18,7 +18,8 @@ def unet(size: int, widths: Sequence[int]) -> keras.Model:
     Parameters
     ----------
     widths : sequence of int
-        Filters from full size down, each halving the side.
+        Filters from half the size down, each halving the side. At full size, where a small network
+        would spend most of its time, there are only the first and the last convolution.
 
     References
     ----------
@@ -26,7 +27,10 @@ def unet(size: int, widths: Sequence[int]) -> keras.Model:
     segmentation", MICCAI 2015; with batch normalisation and padding.
     """
     frames = keras.Input((size, size, 1), name="frames")
-    x, skipped = frames, []
+    x = keras.layers.Conv2D(widths[0], 4, strides=2, padding="same", use_bias=False, name="in")(
+        frames
+    )
+    x, skipped = _rectified(x, "in"), []
     for k, filters in enumerate(widths):
         x = _twice(x, filters, f"down_{k}")
         if k < len(widths) - 1:
@@ -36,13 +40,19 @@ def unet(size: int, widths: Sequence[int]) -> keras.Model:
         x = keras.layers.UpSampling2D(interpolation="bilinear", name=f"double_{k}")(x)
         x = keras.layers.Concatenate(name=f"beside_{k}")([x, skipped[k]])
         x = _twice(x, filters, f"up_{k}")
-    logits = keras.layers.Conv2D(len(KINDS), 1, dtype="float32", name="logits")(x)
+    logits = keras.layers.Conv2DTranspose(
+        len(KINDS), 4, strides=2, padding="same", dtype="float32", name="logits"
+    )(x)
     return keras.Model(frames, logits, name="unet")
 
 
 def _twice(x: Any, filters: int, name: str) -> Any:
     for part in "ab":
         x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}{part}")(x)
-        x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}{part}_norm")(x)
-        x = keras.layers.Activation("relu", name=f"{name}{part}_relu")(x)
+        x = _rectified(x, f"{name}{part}")
     return x
+
+
+def _rectified(x: Any, name: str) -> Any:
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(x)
+    return keras.layers.Activation("relu", name=f"{name}_relu")(x)
