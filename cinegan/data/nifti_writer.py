@@ -57,6 +57,8 @@ def encode_slice(
     header.set_data_shape(voxels.shape)
     header.set_sform(affine, TO_SCANNER)
     header.set_qform(affine, TO_SCANNER)
+    # As they were given: those of the affine's columns differ in the last bit.
+    header["pixdim"][1:4] = plane.spacing_mm[1], plane.spacing_mm[0], thickness_mm
     header["pixdim"][4] = 0.0 if step_ms is None else step_ms / 1000
     header.set_xyzt_units("mm", "sec")
     header["descrip"] = about.encode("ascii", "replace")[:79]

@@ -240,7 +240,8 @@ def _labels(labels: dict[str, Any] | None) -> str:
         return "None."
     classes = ", ".join(f"{value} {name}" for name, value in labels["classes"].items())
     made = (
-        f"Made by the network together with the pictures, on {labels['frames_with_labels']} frames; "
+        "Made by the network together with the pictures, on "
+        f"{labels['frames_with_labels']} frames; "
         f"no expert saw them. Classes: {classes}."
     )
     if not labels["of_moments"]:

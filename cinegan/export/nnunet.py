@@ -18,7 +18,7 @@ from cinegan.export.source import Source
 from cinegan.files import write_json
 
 ENDING = ".nii.gz"
-ABOUT = "cinegan: synthetic, nobody was scanned"
+ABOUT = "synthetic image"
 
 
 def cycle_name(source: Source, number: int) -> str:

@@ -21,7 +21,8 @@ LABELS_FILE = "labels.dcm"
 
 def patient_of(source: Source, number: int) -> str:
     """Pseudonym of the nobody whose cycle this is; numbers are rows of cycles.npy."""
-    return f"SYNTHETIC-{source.key[:8]}-{number:05d}"
+    key = int(source.key, 16) % 10**8  # digits, which nobody takes for a name
+    return f"SYNTHETIC-{key:08d}-{number:05d}"
 
 
 def header_of(source: Source, number: int, synthetic_data: bool = False) -> SyntheticHeader:
