@@ -15,7 +15,6 @@ from cinegan.export.classes import CAVITY, IGNORE
 from cinegan.export.nnunet import begin_dataset, write_cases, write_dataset_json, write_volumes
 from cinegan.export.series import write_series
 
-
 OWN = Path(sys.executable).with_name("dcm2niix")
 
 
