@@ -93,6 +93,7 @@ RESERVED = {
     "pydicom": (
         "cinegan/data/dicom.py",
         "cinegan/data/dicom_writer.py",
+        "cinegan/data/dicom_segmentation.py",
         "cinegan/data/deidentify.py",
     ),
     "dvc": (),
@@ -103,6 +104,7 @@ FLOOR_2 = (
     "cinegan/evaluation/",
     "cinegan/segmentation/",
     "cinegan/study/",
+    "cinegan/export/",
     "cinegan/sampling.py",
     "cinegan/comparison.py",
     "cinegan/conversion.py",

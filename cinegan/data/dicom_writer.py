@@ -1,11 +1,11 @@
-"""DICOM written, with pydicom: any data set as bytes, and the images of a cine series.
+"""DICOM written, with pydicom: any data set as bytes, the images of a cine, real or synthetic.
 
 Nothing comes from the machine or its clock: the same arguments give the same bytes.
 
 References
 ----------
-DICOM PS3.3 A.4 (MR Image IOD), PS3.5 B.2 (UIDs from UUIDs, root 2.25), PS3.10 7.1 (File Meta
-Information).
+DICOM PS3.3 A.4 (MR Image IOD), C.12.1 (SOP Common: Synthetic Data), PS3.5 B.2 (UIDs from UUIDs,
+root 2.25), PS3.10 7.1 (File Meta Information).
 """
 
 from __future__ import annotations
@@ -157,12 +157,7 @@ def encode_cine_image(pixels: npt.NDArray[np.int16], header: CineHeader) -> byte
     image.SliceLocation = _decimal(header.slice_location_mm)
     if header.trigger_time_ms is not None:
         image.TriggerTime = _decimal(header.trigger_time_ms)
-    lowest, highest = int(pixels.min()), int(pixels.max())
-    image.Rows, image.Columns = pixels.shape
-    image.SmallestImagePixelValue, image.LargestImagePixelValue = lowest, highest
-    image.WindowCenter = (lowest + highest) / 2  # a window that shows the whole range
-    image.WindowWidth = max(highest - lowest, 1)
-    image.PixelData = pixels.astype("<i2", copy=False).tobytes()
+    _put_pixels(image, pixels)
     return encode(image)
 
 
@@ -205,6 +200,161 @@ def _of_series(header: CineHeader) -> Dataset:
     ds.HighBit = 15
     ds.PixelRepresentation = 1
     return ds
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticHeader:
+    """What all images of one synthetic cine share.
+
+    Parameters
+    ----------
+    patient_id
+        Pseudonym of nobody, written as name and identifier.
+    study_uid, series_uid, frame_of_reference_uid
+        From `uid_from`.
+    series_description, derivation, comment
+        Series Description; Derivation Description, how the images were made; Image Comments.
+    model, software
+        Which generator made them, and the version of what runs it.
+    position_mm, orientation, spacing_mm, thickness_mm
+        As in `CineHeader`.
+    phases
+        Images of the heartbeat.
+    interval_ms
+        How long that lasts; None if it is not known.
+    synthetic_data
+        Whether to add Synthetic Data (0008,001C), which the standard has since 2024. Validators
+        from before call it an error, so Image Type, the derivation and the patient tell the same.
+    """
+
+    patient_id: str
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    series_description: str
+    derivation: str
+    comment: str
+    model: str
+    software: str
+    position_mm: tuple[float, ...]
+    orientation: tuple[float, ...]
+    spacing_mm: float
+    thickness_mm: float
+    phases: int
+    interval_ms: float | None = None
+    synthetic_data: bool = False
+
+    def image_uid(self, phase: int) -> str:
+        """SOP instance of a phase, counted from 0."""
+        return uid_from(self.series_uid, phase + 1)
+
+
+def encode_synthetic_image(
+    pixels: npt.NDArray[np.uint8], header: SyntheticHeader, phase: int
+) -> bytes:
+    """Encode one phase of a synthetic cine as a DICOM file of the class MR Image Storage.
+
+    That class is what programs that read cine MRI look for; Image Type, the derivation and the
+    patient say that nothing was scanned.
+
+    Parameters
+    ----------
+    pixels : (H, W) uint8
+    phase
+        Counted from 0.
+
+    Returns
+    -------
+    bytes
+        A whole file (explicit VR little endian).
+
+    Raises
+    ------
+    CineganError
+        The pixels are not one two-dimensional image of uint8.
+    """
+    if pixels.ndim != 2 or pixels.dtype != np.uint8:
+        raise CineganError(
+            f"a synthetic image has two axes of uint8, not {pixels.ndim} of {pixels.dtype}"
+        )
+    image = Dataset()
+    image.update(_of_synthetic_series(header))
+    image.SOPInstanceUID = header.image_uid(phase)
+    image.file_meta = file_meta(MRImageStorage, image.SOPInstanceUID, ExplicitVRLittleEndian)
+    image.InstanceNumber = image.TemporalPositionIdentifier = phase + 1
+    if header.interval_ms is not None:
+        image.TriggerTime = _decimal(phase * header.interval_ms / header.phases)
+    _put_pixels(image, pixels)
+    return encode(image)
+
+
+def of_nobody(header: SyntheticHeader) -> Dataset:
+    """Give the elements of patient, study, place and maker that all objects of a study share.
+
+    There is no patient and no date: what is required and would tell them stays empty.
+    """
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    if header.synthetic_data:
+        ds.SyntheticData = "YES"
+    ds.PatientName = f"{header.patient_id}^"  # a name of one component ends so (PS3.5 6.2.1.1)
+    ds.PatientID = header.patient_id
+    ds.PatientBirthDate = ds.PatientSex = ""
+    ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "synthetic: there is no patient"
+    ds.StudyInstanceUID, ds.StudyID = header.study_uid, "1"
+    ds.StudyDate = ds.StudyTime = ds.AccessionNumber = ds.ReferringPhysicianName = ""
+    ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = header.frame_of_reference_uid, ""
+    ds.Manufacturer, ds.ManufacturerModelName = "cinegan", header.model[:64]
+    ds.SoftwareVersions = header.software
+    ds.BodyPartExamined = "HEART"  # which is not paired: Laterality need not be told
+    ds.BurnedInAnnotation = "NO"
+    return ds
+
+
+@lru_cache(maxsize=4)
+def _of_synthetic_series(header: SyntheticHeader) -> Dataset:
+    """Give the elements that all images of a synthetic series share.
+
+    Nothing is said of a sequence or a magnet, since there was none. Scanning Sequence may not be
+    empty: it is RM, research mode, which stands for no sequence in particular. Gating is named
+    because Trigger Time may stand only beside it.
+    """
+    ds = of_nobody(header)
+    ds.SOPClassUID, ds.Modality = MRImageStorage, "MR"
+    ds.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    ds.DerivationDescription = header.derivation
+    ds.ImageComments = header.comment
+    ds.SeriesInstanceUID, ds.SeriesNumber = header.series_uid, 1
+    ds.SeriesDescription = header.series_description
+    ds.ContentDate = ds.ContentTime = ""
+    ds.ScanningSequence, ds.SequenceVariant, ds.MRAcquisitionType = "RM", "NONE", "2D"
+    ds.ScanOptions = "" if header.interval_ms is None else "CG"
+    ds.RepetitionTime = ds.EchoTime = ds.EchoTrainLength = None
+    ds.PatientPosition = ""
+    ds.CardiacNumberOfImages = ds.NumberOfTemporalPositions = header.phases
+    if header.interval_ms is not None:
+        ds.NominalInterval = round(header.interval_ms)
+        ds.HeartRate = round(60_000 / header.interval_ms)
+        ds.TemporalResolution = _decimal(header.interval_ms / header.phases)
+    ds.ImagePositionPatient = [_decimal(x) for x in header.position_mm]
+    ds.ImageOrientationPatient = [_decimal(x) for x in header.orientation]
+    ds.SliceThickness = _decimal(header.thickness_mm)
+    ds.PixelSpacing = [_decimal(header.spacing_mm)] * 2
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 8, 7  # the class allows 16 allocated only
+    ds.PixelRepresentation = 0
+    return ds
+
+
+def _put_pixels(image: Dataset, pixels: np.ndarray) -> None:
+    """Add pixels, as 16 bits each, with their range and a window that shows all of it."""
+    lowest, highest = int(pixels.min()), int(pixels.max())
+    image.Rows, image.Columns = pixels.shape
+    image.SmallestImagePixelValue, image.LargestImagePixelValue = lowest, highest
+    image.WindowCenter = (lowest + highest) / 2
+    image.WindowWidth = max(highest - lowest, 1)
+    image.PixelData = pixels.astype("<i2", copy=False).tobytes()
 
 
 def _decimal(number: float) -> float:

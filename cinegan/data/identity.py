@@ -14,7 +14,7 @@ PLACEHOLDER = re.compile(
     r"(anon\w*|de|(de)?identified|pseudo\w*|phantom\w*|(no|none|null|name|names?less|removed|unknown|"
     r"undefined|unnamed|withheld|redacted|hidden|confidential|deleted|empty|blind(ed)?|dummy|"
     r"tests?|sample|example|patients?|pat|pt|subjects?|subj|sub|person|volunteers?|vol|healthy|"
-    r"normals?|controls?|cases?|study|studies|scan|image|x+|id|mr|mri|cmr|ct|cine|cardiac|heart))",
+    r"synthetic|normals?|controls?|cases?|study|studies|scan|image|x+|id|mr|mri|cmr|ct|cine|cardiac|heart))",
     re.IGNORECASE,
 )
 # What folders and files of studies are called beside their patients: CINESAX_300, 4CH, raw data.

@@ -1,0 +1,258 @@
+"""The card of an export: how it was made, from what, and how much of it is copied.
+
+The form follows Gebru et al. 2021, "Datasheets for Datasets", and Mitchell et al. 2019, "Model
+Cards for Model Reporting".
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cinegan
+from cinegan.export.classes import IGNORED, NAMES
+from cinegan.export.source import Labelled, Source
+from cinegan.files import atomic_file, write_json
+
+CARD, CARD_JSON = "CARD.md", "card.json"
+
+
+class Origin(NamedTuple):
+    """Where real cycles came from, and under which licence."""
+
+    what: str
+    licence: str
+
+
+ORIGINS = {
+    "phantom": Origin(
+        "the digital phantom of cinegan, drawn from published statistics; nobody was scanned",
+        "MIT, as cinegan itself",
+    ),
+    "sunnybrook": Origin(
+        "the Sunnybrook Cardiac Data. Please cite Radau P, Lu Y, Connelly K, Paul G, Dick AJ, "
+        "Wright GA, Evaluation Framework for Algorithms Segmenting Short Axis Cardiac MRI, The "
+        "MIDAS Journal, 2009, hdl.handle.net/10380/3070",
+        "CC0 1.0",
+    ),
+    "folder": Origin(
+        "studies of the user's own, which cinegan read from a folder",
+        "not known to cinegan: ask whose data these were before you pass anything on",
+    ),
+}
+# What is told of copies, and what it means.
+COPIES = {
+    "copied": "share of the samples that are near-copies of a train cycle; good: as low as the "
+    "floor",
+    "authentic": "share less like their nearest train cycle than that is like another; good: as "
+    "high as the floor",
+    "likeness_train": "mean likeness to the nearest train cycle; above the floor: copies",
+    "likeness_test": "the same to cycles of patients that the model has not seen",
+    "nearer_train_pixels": "how often a sample is nearer to train than a test cycle is; good: "
+    "about a half",
+}
+OF_COPIES = re.compile(
+    r"^(copied|authentic|likeness|nearer_train_pixels|n_(pool|train|val|test|synthetic))(_|$)"
+)
+MOMENTS = 2  # end-diastole and end-systole
+NOT_MEASURED = (
+    "not measured of these samples: nothing is known of how much was copied from patients"
+)
+
+
+def licence_of(source: Source) -> str:
+    """Licence of the data that were learnt from."""
+    return ORIGINS[source.data_source].licence
+
+
+def card_of(source: Source, files: dict[str, int]) -> dict[str, Any]:
+    """All that is to be told, for machines.
+
+    Parameters
+    ----------
+    files : dict
+        How many of each kind were written.
+    """
+    record, geometry, labels = source.record, source.geometry, source.labels
+    copying = source.copying
+    return {
+        "synthetic": True,
+        "real_patients_shown": 0,
+        "software": f"cinegan {cinegan.__version__}",
+        "cycles": len(source.cycles),
+        "cycles_drawn": source.drawn,
+        "size": geometry.size,
+        "phases": geometry.phases,
+        "grey_levels": "8 bits, black to white as each patient's own window was",
+        "key": source.key,
+        "model": {
+            "name": source.name,
+            "architecture": record["architecture"],
+            "weights_sha256": source.weights_sha256,
+            "training_seed": record["seed"],
+            "record": record,
+        },
+        "samples": {
+            "seed": source.sampling_seed,
+            "cycles_sha256": source.cycles_sha256,
+            "labels_sha256": labels.digest if labels else None,
+        },
+        "learnt_from": {
+            "source": source.data_source,
+            "what": ORIGINS[source.data_source].what,
+            "licence": licence_of(source),
+            "patients": record["train_patients"],
+            "cycles": record["train_cycles"],
+            "cycles_sha256": record["train_sha256"],
+        },
+        "geometry": {
+            "spacing_mm": geometry.spacing_mm,
+            "spacing_mm_least_and_largest_patient": list(geometry.spacing_range_mm),
+            "thickness_mm": geometry.thickness_mm,
+            "interval_ms": geometry.interval_ms,
+            "step_ms": geometry.step_ms,
+            "means_over_train_patients": ["spacing_mm", "thickness_mm", "interval_ms"],
+            "position_mm": geometry.plane.origin_mm.tolist(),
+            "orientation": [*geometry.plane.row.tolist(), *geometry.plane.column.tolist()],
+            "nominal": ["position_mm", "orientation", "trigger times: the first phase is at 0"],
+        },
+        "labels": None if labels is None else _of_labels(labels),
+        "copying": {"measured": False, "why": NOT_MEASURED}
+        if copying is None
+        else {"measured": True}
+        | {key: value for key, value in copying.items() if OF_COPIES.match(key)},
+        "files": files,
+    }
+
+
+def _of_labels(labels: Labelled) -> dict[str, Any]:
+    frames = int(labels.known.any(axis=-1).sum())
+    of_moments = not labels.known.all()
+    return {
+        "channels": labels.channels,
+        "classes": NAMES | IGNORED,
+        "frames_with_labels": frames,
+        "of_moments": of_moments,
+        "moments_left_out": MOMENTS * len(labels.known) - frames if of_moments else 0,
+    }
+
+
+def write_card(folder: Path, source: Source, files: dict[str, int]) -> None:
+    """Write the card for people and for machines."""
+    card = card_of(source, files)
+    write_json(folder / CARD_JSON, card)
+    with atomic_file(folder / CARD) as partial:
+        partial.write_text(told(card), encoding="utf-8")
+
+
+def told(card: dict[str, Any]) -> str:
+    """The card for people, in Markdown."""
+    model, data = card["model"], card["learnt_from"]
+    paragraphs = [
+        f"# Synthetic heartbeats of {model['name']}",
+        f"{card['cycles']} short-axis cine cycles of {card['size']}x{card['size']} pixels and "
+        f"{card['phases']} phases, 8 bits. **Synthetic: made by a generative network, nobody was "
+        "scanned.** For training other models beside real data; not for diagnosis, and no evidence "
+        "about any patient. No two cycles are slices of one heart.",
+        "## How they were made",
+        _rows(
+            {
+                "software": card["software"],
+                "model": f"{model['name']}, architecture {model['architecture']}",
+                "weights (SHA-256)": model["weights_sha256"],
+                "parameters": f"`model.record` in [{CARD_JSON}]({CARD_JSON})",
+                "trained for": f"{model['record'].get('total_kimg', '?')} kimg, seed "
+                f"{model['training_seed']}",
+                "drawn": f"{card['cycles_drawn']} cycles from seed {card['samples']['seed']}, of "
+                f"which these are the first {card['cycles']}",
+            }
+        ),
+        "## From what",
+        _rows(
+            {
+                "data": data["what"],
+                "licence of the data": data["licence"],
+                "patients": data["patients"],
+                "cycles": data["cycles"],
+            }
+        ),
+        "What these patients, their scanner and their protocol do not show, these cycles do not "
+        "show either.",
+        "## How much was copied",
+        _copies(card["copying"]),
+        "## Geometry",
+        _geometry(card["geometry"]),
+        "## Labels",
+        _labels(card["labels"]),
+        "## Files",
+        _rows(card["files"]),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _copies(copying: dict[str, Any]) -> str:
+    if not copying["measured"]:
+        return f"**This was {copying['why']}.**"
+    lines = [
+        f"Of {copying['n_synthetic']} samples against {copying['n_train']} train cycles. The floor "
+        "is what real cycles of other patients score in the samples' place; in brackets 95 % "
+        "intervals.",
+        "",
+        "| measure | samples | floor | what it is |",
+        "| --- | --- | --- | --- |",
+    ]
+    for key, meaning in COPIES.items():
+        told = " | ".join(_figure(copying, key + end) for end in ("", "_floor"))
+        lines.append(f"| `{key}` | {told} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _figure(copying: dict[str, Any], key: str) -> str:
+    """A figure with its interval, or why there is none."""
+    value, low, high = (copying.get(key + end) for end in ("", "_low", "_high"))
+    if value is None:
+        return f"not measured: {copying.get(f'{key}_reason', 'no reason told')}"
+    return (
+        f"{value:.3g}" if low is None or high is None else f"{value:.3g} ({low:.3g} to {high:.3g})"
+    )
+
+
+def _geometry(geometry: dict[str, Any]) -> str:
+    least, largest = geometry["spacing_mm_least_and_largest_patient"]
+    interval, step = geometry["interval_ms"], geometry["step_ms"]
+    times = (
+        "Times were not recorded in these data, so none are told."
+        if interval is None
+        else f"A cycle lasts {interval:.0f} ms, a phase {step:.1f} ms: the mean of heartbeats."
+    )
+    return (
+        f"Pixels of {geometry['spacing_mm']:.3f} mm, slices {geometry['thickness_mm']:.1f} mm "
+        f"thick: means over the patients learnt from, whose pixels were {least:.3f} to "
+        f"{largest:.3f} mm. {times} Position and orientation are nominal: a short axis through the "
+        "isocentre as seen from the apex, anterior up, the right ventricle on the left of the "
+        "picture. The first phase is said to be at the R wave."
+    )
+
+
+def _labels(labels: dict[str, Any] | None) -> str:
+    if labels is None:
+        return "None."
+    classes = ", ".join(f"{value} {name}" for name, value in labels["classes"].items())
+    made = (
+        "Made by the network together with the pictures, on "
+        f"{labels['frames_with_labels']} frames; "
+        f"no expert saw them. Classes: {classes}."
+    )
+    if not labels["of_moments"]:
+        return made
+    return (
+        f"{made} What nobody told is `ignore`: all of a frame without labels, and at end-systole, "
+        "where the endocardium alone is outlined, all but the cavity. Outlines were placed at the "
+        "phases whose pictures fit them best; those of "
+        f"{labels['moments_left_out']} moments, which fit no phase of their own, were left out."
+    )
+
+
+def _rows(rows: dict[str, Any]) -> str:
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in rows.items())])

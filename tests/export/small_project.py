@@ -1,0 +1,82 @@
+"""A small project: two patients, a model that learnt from them, and what it made."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+from imports import ROOT
+
+from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
+from cinegan.data.labels import channels, joint, source_for
+from cinegan.files import read_json, write_json
+from cinegan.sampling import write_samples
+
+SIZE, PHASES, NAME, PLAIN = 64, 20, "cinegan64", "dcgan64"
+
+
+def beating(seed):
+    """A bright disc in a dark ring, off the middle, and its outlines at ED, ES, and ED (epi)."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    away = np.hypot(rows - rng.uniform(22, 28), columns - rng.uniform(34, 40))[..., None]
+    radius = 11 - 4 * np.exp(-(((np.arange(PHASES) - 8.0) / 3) ** 2))
+    endo, epi = (np.clip(r - away + 0.5, 0, 1) for r in (radius, radius + 6))
+    cycle = 90 - 60 * epi + 170 * endo + rng.uniform(0, 30, (SIZE, SIZE, 1))
+    maps = np.stack([endo[..., 0], endo[..., 8], epi[..., 0]], axis=-1)
+    return np.concatenate([cycle, 255 * maps], axis=-1).round().astype(np.uint8)
+
+
+def patient(name, spacing, step):
+    circle = 8 * np.stack([np.cos(a := np.linspace(0, 6, 20)), np.sin(a)], axis=1) + 16
+    rows = [
+        {
+            "patient": name,
+            "split": "train",
+            "row": row,
+            "spacing_row_mm": spacing,
+            "spacing_column_mm": spacing,
+            "thickness_mm": 8.0,
+            "phases_scanned": PHASES,
+            "trigger_times_ms": " ".join(f"{step * (t + 0.5):.7g}" for t in range(PHASES)),
+        }
+        for row in range(2)
+    ]
+    stack = np.stack([beating(len(name) + row)[..., :PHASES] for row in range(2)])
+    drawn = [PlacedContour(0, p, "endo", circle * s) for p, s in ((0, 2.0), (8, 1.5))]
+    return PatientCycles(name, stack, rows, [*drawn, PlacedContour(0, 0, "epi", circle * 2.5)])
+
+
+def make_project(folder: Path) -> None:
+    """All that `read_source` reads, in the current folder's layout."""
+    shutil.copy(ROOT / "params.yaml", folder)
+    write_cohort(folder / "data/ventricles", [patient("A", 2.0, 40.0), patient("B", 3.0, 50.0)])
+    cohort = Cohort(folder / "data/ventricles")
+    for name, labels in ((NAME, "moments"), (PLAIN, "none")):
+        source = source_for(cohort, labels)
+        names = channels(source, PHASES)
+        drawn = np.stack([beating(seed) for seed in range(3)])
+        write_samples(folder / "data/samples" / name, drawn[..., : PHASES + len(names)], names, 1)
+        trained = folder / "models" / name
+        trained.mkdir(parents=True)
+        (trained / "generator.weights.h5").write_bytes(b"weights")
+        record = {
+            "architecture": name[:-2],
+            "size": SIZE,
+            "labels": labels,
+            "phases": PHASES,
+            "label_channels": names,
+            "seed": 4,
+            "total_kimg": 20.0,
+            "train_cycles": 4,
+            "train_patients": 2,
+            "train_sha256": hashlib.sha256(joint(cohort, "train", SIZE, source)).hexdigest(),
+        }
+        write_json(trained / "model.json", record)
+
+
+def change(path: Path, **values: object) -> None:
+    """Change keys of a JSON file."""
+    write_json(path, read_json(path) | values)
