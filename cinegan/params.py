@@ -353,9 +353,9 @@ class Study(Strict):
 
     gan: str
     arms: Annotated[
-        list[Literal["none", "affine", "photometric", "classical", "gan", "classical_gan"]],
-        Field(min_length=1),
+        list[Literal["none", "affine", "photometric", "classical"]], Field(min_length=1)
     ]
+    gan_arms: list[Literal["gan", "classical_gan"]]
     shares: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
     protocol: Literal["split", "leave_one_out"]
@@ -364,7 +364,7 @@ class Study(Strict):
     photometric: Photometric
     segmenter: Segmenter
 
-    @field_validator("arms", "shares", "seeds")
+    @field_validator("arms", "gan_arms", "shares", "seeds")
     @classmethod
     def _each_once(cls, values: list[Any]) -> list[Any]:
         if len(set(values)) < len(values):
@@ -405,15 +405,14 @@ class Params(Strict):
     @model_validator(mode="after")
     def _study_takes_a_model_of_ventricles(self) -> Params:
         model = self.models.get(self.study.gan)
-        synthetic = [arm for arm in self.study.arms if arm.endswith("gan")]
         if model is None:
             raise ValueError(
                 f"study.gan: no model {self.study.gan!r}; there are {', '.join(self.models)}"
             )
-        if synthetic and (model.input != "ventricles" or model.labels == "none"):
+        if self.study.gan_arms and (model.input != "ventricles" or model.labels == "none"):
             raise ValueError(
                 f"study.gan: {self.study.gan} must make ventricles with labels (moments or phases) "
-                f"for the arms {', '.join(synthetic)}"
+                f"for the arms {', '.join(self.study.gan_arms)}"
             )
         return self
 

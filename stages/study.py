@@ -22,7 +22,8 @@ def main(_: Sequence[str]) -> None:
     """Run the stage."""
     params = load_params()
     study = params.study
-    names = [f"{a}-{share}-{s}" for a in study.arms for share in study.shares for s in study.seeds]
+    arms = [*study.arms, *study.gan_arms]
+    names = [f"{arm}-{share}-{s}" for arm in arms for share in study.shares for s in study.seeds]
     tables = {name: read_scores(SCORES / f"{name}.csv") for name in names}
     scores = pd.concat(tables.values())
     table, picture = METRICS / "plots" / "study.csv", METRICS / "plots" / "study.png"
@@ -35,7 +36,7 @@ def main(_: Sequence[str]) -> None:
     write_json(METRICS / "study.json", found)
     with atomic_file(table) as partial:
         scores.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    draw_study(picture, found, study.arms, study.shares)
+    draw_study(picture, found, arms, study.shares)
     with tracking.new_run("study") as run:
         run.params(study.model_dump())
         run.metrics(found)

@@ -13,12 +13,13 @@ import numpy as np
 from cinegan.data.cohort import Cohort
 from cinegan.data.labels import joint, source_for, source_of
 from cinegan.errors import CineganError
-from cinegan.export.classes import classes_of, placed
+from cinegan.export.classes import classes_of
 from cinegan.export.geometry import Geometry, geometry_of
 from cinegan.files import read_json, sha256
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import Params
 from cinegan.sampling import CYCLES, LABEL_NAMES, LABELS
+from cinegan.segmentation.frames import placed
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _labels(name: str, folder: Path, record: dict[str, Any], cycles: np.ndarray)
 def _check_cohort(cohort: Cohort, record: dict[str, Any], size: int, name: str) -> None:
     """Refuse a cohort that the model did not learn from: its geometry would be another's."""
     source = source_for(cohort, record.get("labels", "none"))
-    cycles = np.ascontiguousarray(joint(cohort, "train", size, source))
+    cycles = np.ascontiguousarray(joint(cohort, cohort.patient_of_each("train"), size, source))
     if hashlib.sha256(cycles.tobytes()).hexdigest() != record["train_sha256"]:
         raise CineganError(
             f"{cohort.folder}: not the cycles that models/{name} was trained on, so spacing and "

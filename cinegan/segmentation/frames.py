@@ -8,12 +8,15 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import binary_dilation
 
 from cinegan.data.cohort import Cohort
 from cinegan.data.labels import EXPERT, KINDS, labels_of
 from cinegan.errors import CineganError
 from cinegan.files import read_json
 from cinegan.sampling import CYCLES, LABEL_NAMES, LABELS
+
+WALL = 3  # pixels, about the thickness of one
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,6 @@ def of_patients(cohort: Cohort, patients: Iterable[str], size: int, source: str)
 def of_samples(folder: Path, spacing_mm: float) -> Frames:
     """The synthetic frames that `sampling.write_samples` left with their labels.
 
-    Of maps at end-diastole and end-systole, as experts draw them, each belongs to the phase whose
-    picture it fits best (`phase_of`).
-
     Raises
     ------
     CineganError
@@ -82,28 +82,55 @@ def of_samples(folder: Path, spacing_mm: float) -> Frames:
             "model, on a cohort with contours"
         )
     cycles, drawn = np.load(folder / CYCLES), np.load(folder / LABELS)
-    n, size, _, phases = cycles.shape
-    maps = np.zeros((n, size, size, phases, len(KINDS)), np.uint8)
-    known = np.zeros((n, phases, len(KINDS)), bool)
-    if read_json(folder / LABEL_NAMES)["channels"] == [f"{k} {m}" for k, m in EXPERT]:
-        for row in range(n):
-            moments = {
-                moment: phase_of(drawn[row, ..., place], cycles[row])
-                for place, (kind, moment) in enumerate(EXPERT)
-                if kind == "endo"
-            }
-            for place, (kind, moment) in enumerate(EXPERT):
-                where = moments[moment], KINDS.index(kind)
-                maps[row, :, :, where[0], where[1]] = drawn[row, ..., place]
-                known[row, where[0], where[1]] = True
-    else:
-        maps[:] = np.stack(np.split(drawn, len(KINDS), axis=-1), axis=-1)
-        known[:] = True
-    return Frames(cycles, maps, known, np.full(n, spacing_mm))
+    maps, known = placed(drawn, read_json(folder / LABEL_NAMES)["channels"], cycles)
+    return Frames(cycles, maps, known, np.full(len(cycles), spacing_mm))
 
 
-def phase_of(map_: np.ndarray, cycle: np.ndarray) -> int:
+def placed(
+    drawn: np.ndarray, channels: list[str], cycles: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Maps at the phases that they belong to.
+
+    Maps of end-diastole and end-systole belong to the phases whose pictures they fit best
+    (`phase_of`). A moment whose cavity is empty fits none, and its maps are left out. Where both
+    fit one phase, end-diastole stays: its outlines belong together, those of both do not.
+
+    Parameters
+    ----------
+    drawn : (n, H, W, L) uint8
+    channels : list of str
+        What each map is of, as `labels.channels` names them.
+    cycles : (n, H, W, T) uint8
+
+    Returns
+    -------
+    maps : (n, H, W, T, len(KINDS)) uint8
+    known : (n, T, len(KINDS)) bool
+    """
+    if channels != [f"{kind} {moment}" for kind, moment in EXPERT]:  # all phases of each kind
+        maps = np.stack(np.split(drawn, len(KINDS), axis=-1), axis=-1)
+        return maps, np.ones((len(maps), *maps.shape[3:]), bool)
+    maps = np.zeros((*cycles.shape, len(KINDS)), np.uint8)
+    known = np.zeros((len(cycles), cycles.shape[-1], len(KINDS)), bool)
+    for row, cycle in enumerate(cycles):
+        taken: set[int] = set()
+        for moment in ("ED", "ES"):
+            endo = drawn[row, ..., EXPERT.index(("endo", moment))]
+            phase = phase_of(endo, cycle)
+            if phase is None or phase in taken:
+                continue
+            taken.add(phase)
+            for place, (kind, of) in enumerate(EXPERT):
+                if of == moment:
+                    maps[row, :, :, phase, KINDS.index(kind)] = drawn[row, ..., place]
+                    known[row, phase, KINDS.index(kind)] = True
+    return maps, known
+
+
+def phase_of(map_: np.ndarray, cycle: np.ndarray) -> int | None:
     """The phase whose picture fits a map of the blood pool best: bright inside, dark around it.
+
+    None of an empty map.
 
     Parameters
     ----------
@@ -111,14 +138,7 @@ def phase_of(map_: np.ndarray, cycle: np.ndarray) -> int:
     cycle : ndarray of uint8, shape (H, W, T)
     """
     inside = map_ > 127
-    around = _grown(inside) & ~inside
-    if not inside.any():
-        return 0
+    around = binary_dilation(inside, iterations=WALL) & ~inside
+    if not inside.any() or not around.any():
+        return None
     return int((cycle[inside].mean(axis=0) - cycle[around].mean(axis=0)).argmax())
-
-
-def _grown(inside: np.ndarray) -> np.ndarray:
-    """By three pixels, about the thickness of a wall."""
-    from scipy.ndimage import binary_dilation
-
-    return np.asarray(binary_dilation(inside, iterations=3))

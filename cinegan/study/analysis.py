@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from cinegan.files import rounded
 Floats = NDArray[np.float64]
 
 BASELINE = "none"
+# What an arm is compared with, beside that: what it adds to.
+ADDS_TO = {"classical_gan": "classical"}
 SCORES = (
     *("dice_endo", "dice_epi", "distance_mm_endo", "distance_mm_epi"),
     *("hausdorff_mm_endo", "hausdorff_mm_epi", "missed_endo", "missed_epi", "area_change_error"),
@@ -39,11 +42,11 @@ def compare_arms(scores: pd.DataFrame, seed: int) -> dict[str, Any]:
     -------
     dict
         Flat: `<score>_<arm>_<share>`, the mean over patients, each the mean over seeds;
-        `<score>_<arm>_<share>_difference`, the mean over patients of the difference from the
-        baseline, with `_low` and `_high`, the interval of patients resampled with replacement; and
-        `_smallest`, the effect that this many patients would have shown four times in five. None,
-        with `<key>_reason`, where there are too few patients or nothing was scored. And
-        `n_patients`, `n_seeds`.
+        `<score>_<arm>_over_<other>_<share>`, the mean over patients of the difference from another
+        arm (`bases_of`), with `_low` and `_high`, the interval of patients resampled with
+        replacement; and `_smallest`, the effect that this many patients would have shown four times
+        in five. None, with `<key>_reason`, where there are too few patients or nothing was scored.
+        And `n_patients`, `n_seeds`.
     """
     found: dict[str, Any] = {
         "n_patients": int(scores["patient"].nunique()),
@@ -58,12 +61,18 @@ def compare_arms(scores: pd.DataFrame, seed: int) -> dict[str, Any]:
         }
         for arm, table in tables.items():
             for score in SCORES:
-                key = f"{score}_{arm}_{share}"
-                found |= _told(key, float(table[score].mean()), "nothing to score")
-                if arm != BASELINE and BASELINE in tables:
-                    apart = (table[score] - tables[BASELINE][score]).dropna().to_numpy(float)
-                    found |= _difference(f"{key}_difference", apart, draw)
+                mean = float(table[score].mean())
+                found |= _told(f"{score}_{arm}_{share}", mean, "nothing to score")
+                for other in bases_of(arm, tables):
+                    apart = (table[score] - tables[other][score]).dropna().to_numpy(float)
+                    found |= _difference(f"{score}_{arm}_over_{other}_{share}", apart, draw)
     return found
+
+
+def bases_of(arm: str, there: Collection[str]) -> list[str]:
+    """Arms that an arm is compared with, of those there are: none, and what it adds to."""
+    others = [BASELINE, *([ADDS_TO[arm]] if arm in ADDS_TO else [])]
+    return [other for other in others if other in there and other != arm]
 
 
 def _difference(key: str, apart: Floats, draw: np.random.Generator) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def draw_study(
             above.plot(places, means, "o", color=colour, label=arm.replace("_", " + "))
             if arm not in others:
                 continue
-            keys = [f"dice_{kind}_{arm}_{share}_difference" for share in shares]
+            keys = [f"dice_{kind}_{arm}_over_{BASELINE}_{share}" for share in shares]
             gains = np.array([_number(found, key) for key in keys])
             ends = [[_number(found, f"{key}_{end}") for key in keys] for end in ("low", "high")]
             reach = [gains - ends[0], ends[1] - gains]

@@ -72,7 +72,9 @@ def make_project(folder: Path) -> None:
             "total_kimg": 20.0,
             "train_cycles": 4,
             "train_patients": 2,
-            "train_sha256": hashlib.sha256(joint(cohort, "train", SIZE, source)).hexdigest(),
+            "train_sha256": hashlib.sha256(
+                joint(cohort, cohort.patient_of_each("train"), SIZE, source)
+            ).hexdigest(),
         }
         write_json(trained / "model.json", record)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from cinegan.data.labels import EXPERT
 from cinegan.export.classes import (
     BACKGROUND,
     CAVITY,
@@ -10,10 +9,7 @@ from cinegan.export.classes import (
     MYOCARDIUM,
     classes_of,
     masks_of,
-    placed,
 )
-
-MOMENTS = [f"{kind} {moment}" for kind, moment in EXPERT]
 
 
 def of(endo, epi, knows_endo, knows_epi):
@@ -42,25 +38,6 @@ def test_outlines_lie_at_the_phases_that_they_fit(source):
         assert 6 <= systole <= 10
         assert IGNORE not in classes[..., diastole]
         assert set(np.unique(classes[..., systole])) == {CAVITY, IGNORE}
-
-
-def test_a_moment_without_a_phase_of_its_own_is_left_out(source):
-    cycles, maps = source.cycles, source.labels.maps.copy()
-    maps[0, ..., 1] = 0  # no cavity at end-systole
-    maps[1, ..., 1] = maps[1, ..., 0]  # end-systole is end-diastole
-    at, known = placed(maps, MOMENTS, cycles)
-    assert known.sum(axis=1).tolist() == [[1, 1], [1, 1]]
-    np.testing.assert_array_equal(at[known[:, :, 0].nonzero()[0], :, :, :, 0].max(-1), maps[..., 0])
-
-
-def test_maps_of_all_phases_stay_where_they_are():
-    drawn = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 10)).astype(np.uint8)
-    names = [f"{kind} {phase}" for kind in ("endo", "epi") for phase in range(5)]
-    maps, known = placed(drawn, names, np.zeros((2, 4, 4, 5), np.uint8))
-    np.testing.assert_array_equal(maps[..., 0], drawn[..., :5])
-    np.testing.assert_array_equal(maps[..., 1], drawn[..., 5:])
-    assert known.shape == (2, 5, 2)
-    assert known.all()
 
 
 def test_a_mask_of_nothing_is_known_and_a_lack_of_one_is_not():

@@ -7,7 +7,7 @@ from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_coho
 from cinegan.data.labels import EXPERT, channels
 from cinegan.errors import CineganError
 from cinegan.sampling import write_samples
-from cinegan.segmentation.frames import of_patients, of_samples
+from cinegan.segmentation.frames import of_patients, of_samples, placed
 
 SIDE, PHASES = 24, 8
 
@@ -73,6 +73,18 @@ def test_maps_of_moments_find_the_phase_that_they_fit(tmp_path):
         assert 3 in systole
         assert len(diastole) == 1
         assert diastole < {6, 7, 0}
+
+
+def test_a_moment_without_a_phase_of_its_own_is_left_out():
+    cycles, maps = (np.array(each) for each in zip(*(beating(k) for k in range(2)), strict=True))
+    drawn = np.stack([maps[..., 7, 0], maps[..., 3, 0], maps[..., 7, 1]], -1)
+    drawn[0, ..., 1] = 0  # no cavity at end-systole
+    drawn[1, ..., 1] = drawn[1, ..., 0]  # end-systole is end-diastole
+    at, known = placed(drawn, channels("expert", PHASES), cycles)
+    assert known.sum(axis=1).tolist() == [[1, 1], [1, 1]]
+    for row in range(2):
+        (phase,) = known[row, :, 0].nonzero()[0]
+        np.testing.assert_array_equal(at[row, :, :, phase], drawn[row][..., [0, 2]])
 
 
 def test_samples_without_labels_are_refused(tmp_path):

@@ -32,7 +32,10 @@ def cohort(tmp_path):
 
 
 def test_arms_are_those_that_the_parameters_may_name():
-    assert set(Study.model_fields["arms"].annotation.__args__[0].__args__) == set(ARMS)
+    fields = [Study.model_fields[name].annotation.__args__[0] for name in ("arms", "gan_arms")]
+    real, synthetic = (set(field.__args__) for field in fields)
+    assert {name for name, arm in ARMS.items() if not arm.synthetic} == real
+    assert {name for name, arm in ARMS.items() if arm.synthetic} == synthetic
 
 
 def test_a_smaller_share_is_of_the_larger_ones_patients():

@@ -1,0 +1,35 @@
+"""A segmenter taught by real and synthetic frames: metrics/study/<arm>-<share>-<seed>.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cinegan.data.cohort import Cohort
+from cinegan.errors import run_command
+from cinegan.params import load_params
+from cinegan.study.judging import Cell, scores_of, write_scores
+from cinegan.training.runtime import configure
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the stage for the arm, the share and the seed named in the arguments."""
+    params = load_params()
+    study, cell = params.study, Cell.of(*arguments)
+    configure(params.threads)
+    scores = scores_of(
+        cell,
+        Cohort(Path("data/ventricles")),
+        protocol=study.protocol,
+        segmenter=study.segmenter,
+        moves=study.affine,
+        looks=study.photometric,
+        seed=params.seed,
+        samples=Path("data/study") / f"{cell.share}-{cell.seed}" / "samples",
+        ratio=study.ratio,
+    )
+    write_scores(Path("metrics/study"), cell, scores)
+
+
+if __name__ == "__main__":
+    run_command(main)
