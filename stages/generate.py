@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cinegan import tracking
-from cinegan.data import labels
+from cinegan.data import conditions, labels
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.files import atomic_folder
@@ -35,11 +35,15 @@ def main(arguments: Sequence[str]) -> None:
         owners = cohort.patient_of_each("train")
         kept = np.isin(owners, subset(owners.tolist(), share, seed))
         names = labels.channels(source, cohort.phases)
+        told = conditions.of_cycles(cohort, owners[kept], model.conditions)
+        sample, known = params.sample, conditions.Conditions.among(told)
+        wanted = known.only(sample.groups, sample.levels)
         with tracking.new_run(f"{name} {share} % of the patients, {seed}") as run:
             train(
                 lambda size: labels.joint(cohort, "train", size, source)[kept],
                 owners[kept],
                 names,
+                told,
                 name=name,
                 model=model,
                 budget=getattr(model.budgets, params.budget),
@@ -51,8 +55,9 @@ def main(arguments: Sequence[str]) -> None:
                 run=run,
             )
         generator = load_generator(folder / "model")
-        drawn = draw_cycles(generator, params.sample.cycles, params.seed + seed)
-        write_samples(folder / "samples", drawn, names, params.sample.shown)
+        drawn = draw_cycles(generator, sample.cycles, params.seed + seed, wanted)
+        asked = wanted.draw(params.seed + seed, 0, len(drawn))
+        write_samples(folder / "samples", drawn, names, sample.shown, asked)
 
 
 if __name__ == "__main__":

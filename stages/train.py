@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from cinegan import tracking
-from cinegan.data import labels
+from cinegan.data import conditions, labels
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.params import load_params
@@ -23,6 +23,8 @@ def main(arguments: Sequence[str]) -> None:
     budget = getattr(model.budgets, params.budget)
     cohort = Cohort(Path(model.folder))
     source = labels.source_for(cohort, model.labels)
+    owners = cohort.patient_of_each("train")
+    told = conditions.of_cycles(cohort, owners, model.conditions)
     journal = (
         tracking.new_run(f"{name} {params.budget}")
         if is_chief(params.devices)
@@ -31,8 +33,9 @@ def main(arguments: Sequence[str]) -> None:
     with journal as run:
         train(
             lambda size: labels.joint(cohort, "train", size, source),
-            cohort.patient_of_each("train"),
+            owners,
             labels.channels(source, cohort.phases),
+            told,
             name=name,
             model=model,
             budget=budget,
