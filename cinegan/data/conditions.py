@@ -94,7 +94,7 @@ class Conditions:
     @classmethod
     def among(cls, told: pd.DataFrame) -> Conditions:
         """Those of the cycles of a table, as `of_cycles` makes it."""
-        counted = Counter(told.itertuples(index=False, name=None))
+        counted = Counter(told.itertuples(index=False, name=None)) if len(told.columns) else {}
         return cls(
             {**dict(zip(told.columns, values, strict=True)), CYCLES: count}
             for values, count in sorted(counted.items())
