@@ -9,6 +9,7 @@ from imports import ROOT
 from PIL import Image
 
 from cinegan.data.cohort import PatientCycles, write_cohort
+from cinegan.data.labels import channels
 from cinegan.errors import CineganError
 from cinegan.models.__main__ import main
 from cinegan.params import load_params
@@ -43,6 +44,8 @@ def test_totals_are_those_of_the_networks(name, size, capsys):
     model = PARAMS.models[name]
     size = size or model.size
     record = model.model_dump() | {"phases": PARAMS.data.phases, "size": size}
+    if model.labels == "moments":
+        record["label_channels"] = channels("expert", PARAMS.data.phases)
     networks = build_generator(record), build_discriminator(record)
     head, *tables, work, schedule = told(capsys, name, "--size", str(size))
     assert head == [f"{name}: {model.architecture} at {size}x{size}, {PARAMS.data.phases} phases"]
