@@ -111,6 +111,13 @@ class NetworkOptions(Strict):
         return [size]
 
 
+def _once(values: list[Any]) -> list[Any]:
+    """Refuse, with a ValueError, a list that names one thing twice."""
+    if len(set(values)) < len(values):
+        raise ValueError("one is named twice")
+    return values
+
+
 def check_sides(size: int, first_side: int, doublings: int, halvings: int) -> None:
     """Refuse, with a ValueError, a size that so many filters of a pair do not reach.
 
@@ -211,6 +218,7 @@ class Model(Strict):
     folder: str
     size: Annotated[int, Field(ge=4, le=512)]
     labels: Literal["none", "moments", "phases"]
+    conditions: list[Literal["group", "level"]]
     start_from: Annotated[str, Field(pattern=r"^models/[a-z][a-z0-9_]*$")]
     network: Any
     training: Training
@@ -220,6 +228,11 @@ class Model(Strict):
     def sizes(self) -> list[int]:
         """Sizes that the model goes through, pixels per side."""
         return self.network.sizes(self.size)
+
+    @field_validator("conditions")
+    @classmethod
+    def _each_once(cls, conditions: list[str]) -> list[str]:
+        return _once(conditions)
 
     @field_validator("architecture")
     @classmethod
@@ -280,6 +293,13 @@ class Sample(Strict):
 
     cycles: Annotated[int, Field(ge=2, le=1_000_000)]
     shown: Annotated[int, Field(ge=1, le=64)]
+    groups: list[str]
+    levels: list[Literal["base", "mid", "apex"]]
+
+    @field_validator("groups", "levels")
+    @classmethod
+    def _each_once(cls, values: list[str]) -> list[str]:
+        return _once(values)
 
     @model_validator(mode="after")
     def _show_what_is_drawn(self) -> Sample:
@@ -367,9 +387,7 @@ class Study(Strict):
     @field_validator("arms", "gan_arms", "shares", "seeds")
     @classmethod
     def _each_once(cls, values: list[Any]) -> list[Any]:
-        if len(set(values)) < len(values):
-            raise ValueError("one is named twice")
-        return values
+        return _once(values)
 
 
 class Params(Strict):

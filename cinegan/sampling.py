@@ -8,30 +8,45 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from cinegan import figures
 from cinegan.data import intensity
+from cinegan.data.conditions import NOTHING, Conditions
 from cinegan.files import atomic_folder, write_json
 
 # Fixed, so that a cycle does not depend on how many are drawn with it; small, for the memory.
 CHUNK = 8
 CYCLES, LABELS, LABEL_NAMES = "cycles.npy", "labels.npy", "labels.json"
+CONDITIONS = "conditions.csv"
 
 
-def latents(seed: int, first: int, count: int, size: int) -> np.ndarray:
+def latents(
+    seed: int, first: int, count: int, size: int, conditions: Conditions = NOTHING
+) -> np.ndarray:
     """Gaussian latents of cycles first .. first + count - 1, (count, size) float32.
 
-    Latent i is drawn from (seed, i) alone.
+    Latent i is drawn from (seed, i) alone. The last numbers are what the cycle is asked to be,
+    if anything.
     """
+    gaussian = size - len(conditions.names)
     draws = [
-        np.random.default_rng([seed, i]).standard_normal(size, dtype=np.float32)
+        np.random.default_rng([seed, i]).standard_normal(gaussian, dtype=np.float32)
         for i in range(first, first + count)
     ]
-    return np.stack(draws)
+    asked = conditions.vectors(conditions.draw(seed, first, count))
+    return np.concatenate([np.stack(draws), asked], axis=1)
 
 
-def draw_cycles(generator: Any, count: int, seed: int, progress: bool = True) -> np.ndarray:
+def draw_cycles(
+    generator: Any,
+    count: int,
+    seed: int,
+    conditions: Conditions = NOTHING,
+    *,
+    progress: bool = True,
+) -> np.ndarray:
     """Draw cycles from a generator.
 
     Parameters
@@ -39,6 +54,8 @@ def draw_cycles(generator: Any, count: int, seed: int, progress: bool = True) ->
     generator : keras.Model
         Latents (n, latent) to cycles (n, H, W, T) in [-1, 1], with or without labels as further
         channels.
+    conditions : Conditions
+        What cycles are asked to be; `conditions.draw(seed, 0, count)` tells it of each.
 
     Returns
     -------
@@ -48,7 +65,8 @@ def draw_cycles(generator: Any, count: int, seed: int, progress: bool = True) ->
     size = generator.input_shape[-1]
     chunks, broken = [], 0
     for first in tqdm(range(0, count, CHUNK), desc="sampling", unit="chunk", disable=not progress):
-        made = np.asarray(generator(latents(seed, first, CHUNK, size), training=False))
+        asked = latents(seed, first, CHUNK, size, conditions)
+        made = np.asarray(generator(asked, training=False))
         finite = np.isfinite(made).all(axis=(1, 2, 3), keepdims=True)
         broken += int((~finite[: count - first]).sum())
         chunks.append(intensity.from_network(np.where(finite, made, -1)))
@@ -61,7 +79,13 @@ def draw_cycles(generator: Any, count: int, seed: int, progress: bool = True) ->
     return np.concatenate(chunks)[:count]
 
 
-def write_samples(folder: Path, drawn: np.ndarray, labels: Sequence[str], shown: int) -> None:
+def write_samples(
+    folder: Path,
+    drawn: np.ndarray,
+    labels: Sequence[str],
+    shown: int,
+    asked: pd.DataFrame | None = None,
+) -> None:
     """Write cycles.npy, preview.png (phases along the row) and preview.gif (all at once).
 
     Parameters
@@ -71,6 +95,8 @@ def write_samples(folder: Path, drawn: np.ndarray, labels: Sequence[str], shown:
     labels : sequence of str
         What the last channels are maps of. If there are any, labels.npy has these, and labels.json
         their names.
+    asked : DataFrame, optional
+        What each cycle was asked to be, a row per cycle. If anything, conditions.csv has it.
     """
     phases = drawn.shape[-1] - len(labels)
     cycles, maps = drawn[..., :phases], drawn[..., phases:]
@@ -83,3 +109,5 @@ def write_samples(folder: Path, drawn: np.ndarray, labels: Sequence[str], shown:
         if labels:
             np.save(partial / LABELS, maps)
             write_json(partial / LABEL_NAMES, {"channels": list(labels)})
+        if asked is not None and len(asked.columns):
+            asked.to_csv(partial / CONDITIONS, index=False, lineterminator="\n")

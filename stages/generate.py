@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cinegan import tracking
-from cinegan.data import labels
+from cinegan.data import conditions, labels
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.files import atomic_folder
@@ -34,11 +34,15 @@ def main(arguments: Sequence[str]) -> None:
             shutil.copytree(Path("data/samples") / name, folder / "samples")
             return
         owners, names = cohort.cycles_of(fold.learn), labels.channels(source, cohort.phases)
+        told = conditions.of_cycles(cohort, owners, model.conditions)
+        sample, known = params.sample, conditions.Conditions.among(told)
+        wanted = known.only(sample.groups, sample.levels)
         with tracking.new_run(f"{name} of {share} % of the patients, {seed}") as run:
             train(
                 lambda size: labels.joint(cohort, owners, size, source),
                 owners,
                 names,
+                told,
                 name=name,
                 model=model,
                 budget=getattr(model.budgets, params.budget),
@@ -49,8 +53,9 @@ def main(arguments: Sequence[str]) -> None:
                 curves=folder / "training.csv",
                 run=run,
             )
-        drawn = draw_cycles(load_generator(folder / "model"), params.sample.cycles, params.seed)
-        write_samples(folder / "samples", drawn, names, params.sample.shown)
+        drawn = draw_cycles(load_generator(folder / "model"), sample.cycles, params.seed, wanted)
+        asked = wanted.draw(params.seed, 0, len(drawn))
+        write_samples(folder / "samples", drawn, names, sample.shown, asked)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cinegan import tracking
+from cinegan.data.conditions import Conditions
 from cinegan.errors import run_command
 from cinegan.files import read_json
 from cinegan.models import RECORD, WEIGHTS
@@ -21,9 +22,12 @@ def main(arguments: Sequence[str]) -> None:
     name = params.model_name(arguments)
     configure(params.threads)
     trained, folder = Path("models") / name, Path("data/samples") / name
-    drawn = draw_cycles(load_generator(trained), params.sample.cycles, params.seed)
-    labels = read_json(trained / RECORD)["label_channels"]
-    write_samples(folder, drawn, labels, params.sample.shown)
+    generator, record = load_generator(trained), read_json(trained / RECORD)
+    known = Conditions(record["condition_counts"])
+    wanted = known.only(params.sample.groups, params.sample.levels)
+    drawn = draw_cycles(generator, params.sample.cycles, params.seed, wanted)
+    asked = wanted.draw(params.seed, 0, len(drawn))
+    write_samples(folder, drawn, record["label_channels"], params.sample.shown, asked)
     with tracking.run_of_weights(trained / WEIGHTS, name) as run:
         run.artifact(folder / "preview.png", "samples")
         run.artifact(folder / "preview.gif", "samples")

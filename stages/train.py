@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from cinegan import tracking
-from cinegan.data import labels
+from cinegan.data import conditions, labels
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.params import load_params
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str]) -> None:
     cohort = Cohort(Path(model.folder))
     source = labels.source_for(cohort, model.labels)
     owners = cohort.patient_of_each("train")
+    told = conditions.of_cycles(cohort, owners, model.conditions)
     journal = (
         tracking.new_run(f"{name} {params.budget}")
         if is_chief(params.devices)
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
             lambda size: labels.joint(cohort, owners, size, source),
             owners,
             labels.channels(source, cohort.phases),
+            told,
             name=name,
             model=model,
             budget=budget,

@@ -45,6 +45,7 @@ SMOKE = {
     ("evaluate", "encoder_steps"): 10,
     ("evaluate", "inception"): "skip",
     ("models", "dcgan64", "labels"): "moments",
+    ("models", "dcgan64", "conditions"): ["group", "level"],
     ("study", "gan"): "dcgan64",
     ("study", "arms"): ["none"],
     ("study", "gan_arms"): ["classical_gan"],
@@ -217,6 +218,10 @@ def test_every_output_is_there_and_says_what_it_should(project):
     assert samples.dtype == np.uint8
     assert samples.std() > 0
     assert len(iio.imread(project / "data/samples/dcgan64/preview.gif")) == 20
+    asked = pd.read_csv(project / "data/samples/dcgan64/conditions.csv")
+    assert list(asked) == ["group", "level"]
+    assert len(asked) == 40
+    assert not (project / "data/samples/pggan256/conditions.csv").exists()
     report = json.loads((project / "metrics/models/dcgan64.json").read_text())
     for name in ("kid_texture", "kid_motion", "kid_cardiac", "swd_patches"):
         assert report[f"{name}_train"] > report[f"{name}_floor"]

@@ -7,6 +7,9 @@ import pytest
 from PIL import Image
 
 from cinegan import sampling
+from cinegan.data.conditions import Conditions
+
+ASKED = Conditions([{"level": "base", "cycles": 1}, {"level": "apex", "cycles": 1}])
 
 
 class Generator:
@@ -32,6 +35,13 @@ def test_a_latent_depends_on_seed_and_index_alone():
         np.testing.assert_array_equal(sampling.latents(3, i, 1, 5)[0], whole[i])
     assert len(np.unique(whole)) == whole.size
     assert not np.isin(sampling.latents(4, 0, 7, 5), whole).any()
+
+
+def test_what_a_cycle_is_asked_to_be_stands_behind_its_latent():
+    found = sampling.latents(3, first=2, count=7, size=5, conditions=ASKED)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found[:, :3], sampling.latents(3, 2, 7, 3))
+    np.testing.assert_array_equal(found[:, 3:], ASKED.vectors(ASKED.draw(3, 2, 7)))
 
 
 def test_latents_are_standard_normal():
@@ -89,6 +99,18 @@ def test_labels_stand_beside_the_cycles(tmp_path):
     np.testing.assert_array_equal(np.load(folder / "cycles.npy"), drawn[..., :4])
     np.testing.assert_array_equal(np.load(folder / "labels.npy"), drawn[..., 4:])
     assert json.loads((folder / "labels.json").read_text()) == {"channels": ["endo ED", "epi ED"]}
+
+
+def test_what_cycles_were_asked_to_be_is_a_table_beside_them(tmp_path):
+    drawn = sampling.draw_cycles(Generator(), 9, 1, ASKED, progress=False)
+    assert not np.array_equal(drawn, sampling.draw_cycles(Generator(), 9, 1, progress=False))
+    asked = ASKED.draw(1, 0, 9)
+    sampling.write_samples(tmp_path / "samples", drawn, [], 3, asked)
+    lines = (tmp_path / "samples" / "conditions.csv").read_text().splitlines()
+    assert lines == ["level", *asked["level"]]
+    assert set(lines[1:]) == {"base", "apex"}
+    sampling.write_samples(tmp_path / "samples", drawn, [], 3, Conditions().draw(1, 0, 9))
+    assert not (tmp_path / "samples" / "conditions.csv").exists()
 
 
 def test_the_same_samples_give_the_same_bytes_and_replace_what_was_there(tmp_path):

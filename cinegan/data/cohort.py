@@ -212,7 +212,11 @@ class Cohort:
 
     def levels(self, name: str) -> np.ndarray:
         """Each cycle's place in its stack, (n,) float64: 0 at the base, 1 at the apex."""
-        chosen = self.index[self.index["split"] == name]
+        return self.places(self.index.loc[self.index["split"] == name, "patient"])
+
+    def places(self, patients: Iterable[str]) -> np.ndarray:
+        """Place in its stack of each cycle of some patients, (n,) float64, as in `levels`."""
+        chosen = self.index[self.index["patient"].isin(list(patients))]
         place = chosen.groupby("patient", sort=False).cumcount()
         last = chosen.groupby("patient", sort=False)["row"].transform("size") - 1
         return np.asarray(place / last.clip(lower=1), dtype=np.float64)

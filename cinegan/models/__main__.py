@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cinegan import drawings
+from cinegan.data.cohort import Cohort
+from cinegan.data.conditions import Conditions, of_cycles
 from cinegan.data.labels import channels
 from cinegan.errors import CineganError, run_command
 from cinegan.outline import outline
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str]) -> None:
         record = model.model_dump() | {
             "phases": params.data.phases,
             "label_channels": _label_channels(model, params),
+            "condition_inputs": _condition_inputs(model),
             "size": asked.size or model.size,
         }
         if asked.draw:
@@ -57,6 +60,15 @@ def _label_channels(model: Model, params: Params) -> list[str]:
     """The maps that are made with cycles, where there are contours."""
     source = {"none": None, "moments": "expert", "phases": "truth"}[model.labels]
     return channels(source, params.data.phases)
+
+
+def _condition_inputs(model: Model) -> list[str]:
+    """What the networks are told of each cycle: the groups there are, only the cohort knows."""
+    if not model.conditions:
+        return []
+    cohort = Cohort(Path(model.folder))
+    told = of_cycles(cohort, cohort.patient_of_each("train"), model.conditions)
+    return Conditions.among(told).names
 
 
 def check_size(name: str, model: Model, size: int | None) -> None:
@@ -77,8 +89,11 @@ def told(name: str, model: Model, record: dict[str, Any], budgets: list[str]) ->
     counts = passes(model.training, model.network)
     work = sum(n * flops_per_image(one) for n, one in zip(counts, networks, strict=True))
     size = f"{record['size']}x{record['size']}"
+    head = f"{name}: {record['architecture']} at {size}, {record['phases']} phases"
+    if record["condition_inputs"]:
+        head += f"; told of each cycle: {', '.join(record['condition_inputs'])}"
     return [
-        f"{name}: {record['architecture']} at {size}, {record['phases']} phases",
+        head,
         *(_network_table(one) for one in networks),
         f"A step amounts to {counts[0]:.3g} forward passes of the generator and {counts[1]:.3g} of "
         f"the discriminator per image: {work / 1e9:.2f} GFLOP.",

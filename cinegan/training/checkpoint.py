@@ -144,6 +144,7 @@ def _key(record: dict[str, Any]) -> str:
         package / "models" / f"{record['architecture']}.py",
         *sorted((package / "models" / "layers").glob("*.py")),
         package / "data" / "cohort.py",
+        package / "data" / "conditions.py",
         package / "data" / "intensity.py",
         package / "data" / "resizing.py",
         package / "sampling.py",

@@ -13,7 +13,7 @@ AHEAD = 2  # batches made ready in advance
 
 
 def batches(
-    cycles: tuple[np.ndarray, ...], batch: int, shown: int, seed: tuple[int, int]
+    of_cycles: tuple[np.ndarray, ...], batch: int, shown: int, seed: tuple[int, int]
 ) -> Iterator[tuple[tf.Tensor, ...]]:
     """Real cycles without end, each once an epoch, in an order that the seed fixes.
 
@@ -22,19 +22,20 @@ def batches(
 
     Parameters
     ----------
-    cycles : tuple of (n, H, W, T) uint8
-        The same cycles, at one resolution or more.
+    of_cycles : tuple of (n, ...) uint8 or float32
+        The same cycles, at one resolution or more, as grey levels; and what else goes with them,
+        as it is.
     shown : int
         Cycles shown before.
     seed : tuple of two int
 
     Yields
     ------
-    tuple of (batch, H, W, T) float32 in [-1, 1]
-        One tensor a resolution.
+    tuple of (batch, ...) float32
+        One tensor for each; grey levels are in [-1, 1].
     """
-    tensors = tuple(tf.constant(each) for each in cycles)
-    count = len(cycles[0])
+    tensors = tuple(tf.constant(each) for each in of_cycles)
+    count = len(of_cycles[0])
 
     def load(place: tf.Tensor) -> tuple[tf.Tensor, ...]:
         places = place + tf.range(batch, dtype=tf.int64)
@@ -45,9 +46,12 @@ def batches(
             seed=tf.stack([*streams, epochs], axis=-1),
             max_index=count - 1,
         )
-        return tuple(
-            intensity.to_network(tf.cast(tf.gather(each, order), tf.float32)) for each in tensors
-        )
+        return tuple(_ready(tf.gather(each, order)) for each in tensors)
 
     places = tf.data.Dataset.range(shown, np.iinfo(np.int64).max, batch)
     return iter(places.map(load).prefetch(AHEAD))
+
+
+def _ready(taken: tf.Tensor) -> tf.Tensor:
+    grey = taken.dtype == tf.uint8
+    return intensity.to_network(tf.cast(taken, tf.float32)) if grey else taken

@@ -18,6 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from cinegan import figures
+from cinegan.data.conditions import Conditions
 from cinegan.errors import CineganError
 from cinegan.files import atomic_file, atomic_folder, sha256
 from cinegan.models import DISCRIMINATOR_WEIGHTS, WEIGHTS
@@ -48,6 +49,7 @@ def train(
     cycles_at: CyclesAt,
     patients: np.ndarray,
     labels: Sequence[str] = (),
+    told: pd.DataFrame | None = None,
     *,
     name: str,
     model: Model,
@@ -72,6 +74,8 @@ def train(
         The patient of each.
     labels : sequence of str
         What the last channels are maps of, if any are.
+    told : DataFrame, optional
+        What each cycle is, and networks are told, as `conditions.of_cycles` says it.
     devices : str
         "one", "all" or "workers", as `devices.strategy_of` has it.
     folder, curves : Path
@@ -89,7 +93,11 @@ def train(
     cycles_at = lru_cache(maxsize=2)(cycles_at)
     configure(threads, deterministic=model.training.deterministic)
     strategy, chief = spread.strategy_of(devices), spread.is_chief(devices)
-    record = _record(cycles_at(model.size), patients, labels, model, budget, seed, threads)
+    told = pd.DataFrame(index=range(len(patients))) if told is None else told
+    conditions = Conditions.among(told)
+    vectors = conditions.vectors(told)
+    record = _record(cycles_at(model.size), patients, labels, vectors, model, budget, seed, threads)
+    record |= {"condition_inputs": conditions.names, "condition_counts": conditions.counts}
     record |= {"devices": devices, "device_count": strategy.num_replicas_in_sync}
     start = None
     if model.start_from != FRESH:
@@ -107,14 +115,14 @@ def train(
     alone = states.lock() if chief else nullcontext()
     # Only what is trained is built in the strategy's scope: there, variables wait for all workers.
     with strategy.scope(), spread.loss_explained(name), alone:
-        training = _Training(name, model, schedule, record, cycles_at, states, run)
+        training = _Training(name, model, schedule, record, cycles_at, vectors, states, run)
         training.begin(start)
         # A signal after the last step is too late: what is left takes seconds.
         with _stop_signals() as stopped:
             training.go_on(stopped)
             states.check(training.step.state())
             if chief:
-                settle_statistics(training.step.pair.average, seed)
+                settle_statistics(training.step.pair.average, seed, conditions)
                 with atomic_folder(folder) as partial:
                     pair = training.step.pair
                     save_networks(partial, training.record, pair.average, pair.discriminator)
@@ -133,11 +141,16 @@ def train(
 
 
 def prepare(
-    level: Level, model: Model, record: dict[str, Any], cycles_at: CyclesAt
+    level: Level,
+    model: Model,
+    record: dict[str, Any],
+    cycles_at: CyclesAt,
+    vectors: np.ndarray | None = None,
 ) -> TrainingStep:
     """Build a level's networks in the training's precision, their average in float32.
 
-    Their fresh weights are a function of the seed and the level.
+    Their fresh weights are a function of the seed and the level. `vectors` are what networks are
+    told of each cycle, if anything.
     """
     training, threads = model.training, record["threads"]
     configure(threads, training.precision, training.deterministic)
@@ -157,6 +170,7 @@ def prepare(
         independent_logits=model.network.independent_logits,
         fresh=record["start_from"] == FRESH,
         labels=len(record.get("label_channels", ())),
+        conditions=vectors,
     )
 
 
@@ -170,12 +184,14 @@ class _Training:
         schedule: Schedule,
         record: dict[str, Any],
         cycles_at: CyclesAt,
+        vectors: np.ndarray,
         states: Checkpoints,
         run: Run,
     ) -> None:
         self.name, self.model, self.schedule, self.whole = name, model, schedule, record
         self.chief = spread.is_chief(record["devices"])
-        self.cycles_at, self.states, self.run = cycles_at, states, run
+        self.cycles_at, self.vectors, self.states, self.run = cycles_at, vectors, states, run
+        self.conditions = Conditions(record["condition_counts"])
         self.history: list[list[float]] = []  # the curves' points, (kimg, size, *METRICS) each
         self.since: list[np.ndarray] = []  # metrics of the steps since the last of them
         self.step: TrainingStep
@@ -249,7 +265,8 @@ class _Training:
                     )
 
     def _prepare(self, level: Level) -> TrainingStep:
-        return prepare(level, self.model, at_level(self.whole, level), self.cycles_at)
+        record = at_level(self.whole, level)
+        return prepare(level, self.model, record, self.cycles_at, self.vectors)
 
     def _grow(self, level: Level) -> None:
         """Go on with the networks of the next level; what both have keeps its weights."""
@@ -283,8 +300,8 @@ class _Training:
     def _snapshot(self, kimg: float) -> np.ndarray:
         """Draw the same few latents as they look now; keep and return the picture."""
         average, seed = self.step.pair.average, self.whole["seed"]
-        settle_statistics(average, seed)
-        cycles = draw_cycles(average, SNAPSHOT_CYCLES, seed, progress=False)
+        settle_statistics(average, seed, self.conditions)
+        cycles = draw_cycles(average, SNAPSHOT_CYCLES, seed, self.conditions, progress=False)
         cycles = cycles[..., : self.whole["phases"]]
         grid = figures.magnify(figures.phase_grid(cycles), cycles.shape[1])
         figures.write_png(self.states.snapshots / f"{kimg:09.3f}.png", grid)
@@ -308,12 +325,15 @@ def _record(
     cycles: np.ndarray,
     patients: np.ndarray,
     labels: Sequence[str],
+    vectors: np.ndarray,
     model: Model,
     budget: Budget,
     seed: int,
     threads: int,
 ) -> dict[str, Any]:
     """What the result depends on but for the devices, and what rebuilds the networks."""
+    digest = hashlib.sha256(np.ascontiguousarray(cycles).tobytes())
+    digest.update(vectors.tobytes())
     return {
         **model.model_dump(exclude={"budgets", "folder"}),
         **budget.model_dump(exclude_none=True),
@@ -323,7 +343,7 @@ def _record(
         "threads": threads,
         "train_cycles": len(cycles),
         "train_patients": len(set(patients)),
-        "train_sha256": hashlib.sha256(np.ascontiguousarray(cycles).tobytes()).hexdigest(),
+        "train_sha256": digest.hexdigest(),
     }
 
 

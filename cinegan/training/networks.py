@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cinegan.data.conditions import NOTHING, Conditions
 from cinegan.errors import CineganError
 from cinegan.files import read_json, write_json
 from cinegan.models import DISCRIMINATOR_WEIGHTS, RECORD, WEIGHTS
@@ -44,11 +45,12 @@ def options_of(record: dict[str, Any]) -> NetworkOptions:
     return _architecture(record)[1]
 
 
-def settle_statistics(generator: Any, seed: int) -> None:
+def settle_statistics(generator: Any, seed: int, conditions: Conditions = NOTHING) -> None:
     """Measure the statistics of batch normalisation anew for averaged weights.
 
     Those gathered in training belong to other weights. Here they become the plain mean over a few
-    batches (Brock et al. 2019, "Large Scale GAN Training", "standing statistics").
+    batches (Brock et al. 2019, "Large Scale GAN Training", "standing statistics"), of cycles that
+    are asked for as often as `conditions` say.
     """
     import keras
 
@@ -65,7 +67,7 @@ def settle_statistics(generator: Any, seed: int) -> None:
         for layer in normalisations:
             layer.momentum = done / (done + 1)
         first = SETTLING_LATENTS + done * SETTLING_BATCH
-        drawn = latents(seed, first, SETTLING_BATCH, generator.input_shape[-1])
+        drawn = latents(seed, first, SETTLING_BATCH, generator.input_shape[-1], conditions)
         generator(drawn, training=True)
     for layer, momentum in zip(normalisations, momenta, strict=True):
         layer.momentum = momentum
@@ -118,12 +120,13 @@ def load_pair(folder: Path, wanted: dict[str, Any]) -> Trained:
         "network",
         "phases",
         "label_channels",
+        "condition_inputs",
         *([] if "grows_to" in record else ["size"]),
     ]
     for key in same:
-        if record.get(key) != wanted[key]:
+        if record.get(key, []) != wanted[key]:
             raise CineganError(
-                f"start_from: {folder} has {key} {record.get(key)}, this model {wanted[key]}; "
+                f"start_from: {folder} has {key} {record.get(key, [])}, this model {wanted[key]}; "
                 "start from a model of the same networks"
             )
     if record["size"] > wanted["size"]:
@@ -153,7 +156,11 @@ def _explained(folder: Path, what: str) -> Iterator[None]:
 def _built(kind: str, record: dict[str, Any]) -> Any:
     module, options = _architecture(record)
     growth = {"fading": record["fading"]} if "fading" in record else {}
-    labels = len(record.get("label_channels", ()))
+    labels, told = (len(record.get(key, ())) for key in ("label_channels", "condition_inputs"))
+    if kind == "generator":  # behind the latents; for the discriminator, behind all other channels
+        options = options.model_copy(update={"latent": options.latent + told})
+    else:
+        labels += told
     return getattr(module, kind)(options, record["size"], record["phases"], labels, **growth)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -81,6 +81,8 @@ class TrainingStep:
     labels : int
         Last channels of the cycles that are label maps; one that is `labels.UNKNOWN` all over is
         not known of that cycle.
+    conditions : (n, K) float32, optional
+        What both networks are told of each cycle.
     """
 
     def __init__(
@@ -94,11 +96,13 @@ class TrainingStep:
         independent_logits: bool,
         fresh: bool = True,
         labels: int = 0,
+        conditions: np.ndarray | None = None,
     ) -> None:
         self.pair, self.training, self.level, self.seed = pair, training, level, seed
         self.done = level.first  # steps
         self._strategy = tf.distribute.get_strategy()
-        self._cycles = cycles
+        none = np.zeros((len(cycles[0]), 0), np.float32)
+        self._of_cycles = (*cycles, none if conditions is None else conditions)
         self._batches: Iterator[tuple[tf.Tensor, ...]] | None = None
         self._fresh, self._phases = fresh, cycles[0].shape[-1] - labels
         self._loss = loss_of(training)
@@ -170,7 +174,7 @@ class TrainingStep:
         training, level = self.training, self.level
         shown = level.shown(self.done)
         if self._batches is None:
-            self._batches = batches(self._cycles, level.batch, shown, (self.seed, ORDER))
+            self._batches = batches(self._of_cycles, level.batch, shown, (self.seed, ORDER))
         share = level.share(self.done)
         if level.fading:
             for network in self.pair:
@@ -206,7 +210,7 @@ class TrainingStep:
 
     def _update(
         self,
-        reals: tuple[tf.Tensor, ...],
+        of_reals: tuple[tf.Tensor, ...],
         done: tf.Tensor,
         controls: tf.Tensor,
         measure: tf.Tensor,
@@ -216,10 +220,12 @@ class TrainingStep:
         """Train one step on this device's part of the batch; all devices end up alike."""
         self._traced.draws = draws = Draws(self.seed, done, self.level.batch)
         share, noise, bend, stop = tf.unstack(controls)
-        real = self._real_cycles(reals, share, bend)
-        latents = draws.normal(LATENT, self.pair.generator.input_shape[-1])
+        *reals, told_of_reals = of_reals
+        real, wanted = self._real_cycles(reals, share, bend), part_of_this_device(told_of_reals)
+        size = self.pair.generator.input_shape[-1] - wanted.shape[-1]
+        latents = tf.concat([draws.normal(LATENT, size), wanted], axis=1)
         fake, of_generator, of_discriminator, averaged, real_scores = self._gradients(
-            real, self._known(reals[0]), latents, noise, regularise
+            real, latents, noise, regularise, self._known(reals[0]), wanted
         )
         of_generator, of_discriminator = mean_over_devices((of_generator, of_discriminator))
         since = done - self.level.first  # optimizers begin anew at each level
@@ -241,15 +247,17 @@ class TrainingStep:
     def _gradients(
         self,
         real: tf.Tensor,
-        known: tf.Tensor | None,
         latents: tf.Tensor,
         noise: tf.Tensor,
         regularise: bool,
+        known: tf.Tensor | None = None,
+        wanted: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Fake cycles, both networks' gradients, what AVERAGED names, and the real scores.
 
         One pass back through the discriminator serves both networks if the loss allows it; where a
-        fake cycle's logit is too low for that, the generator gets a pass of its own.
+        fake cycle's logit is too low for that, the generator gets a pass of its own. `wanted`,
+        (n, K), is what the real cycle at each place is, and what the fake one there is asked to be.
         """
         labels = self._labels(len(real))
         with tf.GradientTape() as generator_tape:
@@ -258,10 +266,10 @@ class TrainingStep:
             tape.watch(fake)
             see_real = partial(self._seen, noise, known, AUGMENT_REAL, NOISE_REAL)
             see_fake = partial(self._seen, noise, known, AUGMENT_FAKE, NOISE_FAKE)
-            seen_real, real_scores, slope = self._judged(real, see_real, regularise)
-            seen_fake, fake_scores, _ = self._judged(fake, see_fake, False)
+            seen_real, real_scores, slope = self._judged(real, see_real, regularise, wanted)
+            seen_fake, fake_scores, _ = self._judged(fake, see_fake, False, wanted)
             loss = tf.reduce_mean(self._loss.discriminator(real_scores, fake_scores, *labels))
-            penalty = self._penalty(seen_real, seen_fake, slope)
+            penalty = self._penalty(seen_real, seen_fake, slope, wanted)
             loss_of_generator = tf.reduce_mean(self._loss.generator(fake_scores))
             whole = loss + penalty
         own_pass = partial(tape.gradient, loss_of_generator, fake)
@@ -288,21 +296,40 @@ class TrainingStep:
         return fake, of_generator, of_discriminator, averaged, real_scores
 
     def _judged(
-        self, cycles: tf.Tensor, see: Callable[[tf.Tensor], tf.Tensor], with_slope: bool
+        self,
+        cycles: tf.Tensor,
+        see: Callable[[tf.Tensor], tf.Tensor],
+        with_slope: bool,
+        wanted: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """What is seen of cycles, its scores and, where asked, their gradient by the cycles."""
         if not with_slope:
             seen = see(cycles)
-            return seen, self.pair.discriminator(seen, training=True), None
+            return seen, self._scores(seen, wanted), None
         with tf.GradientTape() as tape:
             tape.watch(cycles)
             seen = see(cycles)
-            scores = self.pair.discriminator(seen, training=True)
+            scores = self._scores(seen, wanted)
             total = tf.reduce_sum(scores)
         return seen, scores, tape.gradient(total, cycles)
 
+    def _scores(self, seen: tf.Tensor, wanted: tf.Tensor | None) -> tf.Tensor:
+        """Scores of cycles as they are seen, (n, 1).
+
+        What they are asked to be stands behind them as even maps, a channel for each number. It
+        comes here, after all else, so that nothing augments it and no penalty is a slope along it.
+        """
+        if wanted is not None and wanted.shape[-1]:
+            maps = tf.tile(wanted[:, None, None], (1, *seen.shape[1:3], 1))  # (n, H, W, K)
+            seen = tf.concat([seen, maps], axis=-1)
+        return self.pair.discriminator(seen, training=True)
+
     def _penalty(
-        self, seen_real: tf.Tensor, seen_fake: tf.Tensor, slope: tf.Tensor | None
+        self,
+        seen_real: tf.Tensor,
+        seen_fake: tf.Tensor,
+        slope: tf.Tensor | None,
+        wanted: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """What keeps the discriminator smooth, a scalar; `slope` is that at real cycles, for R1."""
         penalty = tf.constant(0.0)
@@ -312,7 +339,7 @@ class TrainingStep:
         if self.training.gradient_penalty:
             place = self._traced.draws.uniform(MIX, 1)[:, :, None, None]  # (n, 1, 1, 1)
             between = tf.stop_gradient(seen_real + (seen_fake - seen_real) * place)
-            _, _, slope_between = self._judged(between, tf.identity, True)
+            _, _, slope_between = self._judged(between, tf.identity, True, wanted)
             penalties = slope_from_one(slope_between)
             penalty += self.training.gradient_penalty * tf.reduce_mean(penalties)
         return penalty
@@ -362,7 +389,7 @@ class TrainingStep:
         return real, fake
 
     def _real_cycles(
-        self, reals: tuple[tf.Tensor, ...], share: tf.Tensor, bend: tf.Tensor
+        self, reals: Sequence[tf.Tensor], share: tf.Tensor, bend: tf.Tensor
     ) -> tf.Tensor:
         """The real cycles of this device; while a block fades in, as blurred as the fake ones."""
         real, *half = (self._changed(part_of_this_device(each), bend) for each in reals)

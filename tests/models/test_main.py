@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import yaml
 from imports import ROOT
 from PIL import Image
 
+from cinegan.data.cohort import PatientCycles, write_cohort
+from cinegan.data.labels import channels
 from cinegan.errors import CineganError
 from cinegan.models.__main__ import main
 from cinegan.params import load_params
@@ -41,6 +44,8 @@ def test_totals_are_those_of_the_networks(name, size, capsys):
     model = PARAMS.models[name]
     size = size or model.size
     record = model.model_dump() | {"phases": PARAMS.data.phases, "size": size}
+    if model.labels == "moments":
+        record["label_channels"] = channels("expert", PARAMS.data.phases)
     networks = build_generator(record), build_discriminator(record)
     head, *tables, work, schedule = told(capsys, name, "--size", str(size))
     assert head == [f"{name}: {model.architecture} at {size}x{size}, {PARAMS.data.phases} phases"]
@@ -71,6 +76,25 @@ def test_the_schedule_is_that_of_the_training(budget, capsys):
     )
     rows, total = numbers(table, "to kimg")
     assert rows[-1] == total == schedule.kimg(schedule.steps)
+
+
+def test_what_a_model_is_told_is_told_and_counted(capsys, tmp_path, monkeypatch):
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["models"]["dcgan64"]["conditions"] = ["group", "level"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CineganError, match="`dvc repro` makes the cycles first"):
+        main(["dcgan64"])
+    row = {"patient": "A", "split": "train", "pathology": "Normal"}
+    rows = [row | {"row": k} for k in range(3)]
+    write_cohort(
+        tmp_path / "data/ventricles", [PatientCycles("A", np.zeros((3, 4, 4, 2), np.int16), rows)]
+    )
+    head, generator, discriminator, *_ = told(capsys, "dcgan64")
+    expected = "group Normal, level base, level mid, level apex"
+    assert head[0].endswith(f"20 phases; told of each cycle: {expected}")
+    assert "104" in generator[2]
+    assert "64x64x24" in discriminator[2]
 
 
 def test_a_model_or_size_that_does_not_exist_is_refused_before_anything_is_told(capsys):

@@ -46,6 +46,7 @@ def model_with(network, training, budget, size=16):
         folder="data/ventricles",
         size=size,
         labels="none",
+        conditions=[],
         start_from="models/fresh",
         network=network,
         training=training,

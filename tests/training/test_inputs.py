@@ -40,3 +40,10 @@ def test_two_resolutions_come_in_one_order(cycles):
 
 def test_numbers_after_two_to_the_31_cycles_are_still_those_of_the_set(cycles):
     assert sorted(numbers(cycles, shown=10 * 2**40, count=5)[:10]) == list(range(10))
+
+
+def test_what_goes_with_the_cycles_comes_in_their_order_as_it_is(cycles):
+    beside = np.arange(20, dtype=np.float32).reshape(10, 2)
+    real, told = next(batches((cycles, beside), 4, 0, (3, 0)))
+    places = np.flatnonzero((beside[None] == np.asarray(told)[:, None]).all(axis=2)) % 10
+    np.testing.assert_array_equal(np.rint((np.asarray(real) + 1) * 127.5), cycles[places])

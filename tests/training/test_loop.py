@@ -13,9 +13,11 @@ import pandas as pd
 import pytest
 from digests import sha256_of_folder
 
+from cinegan.data.conditions import Conditions
 from cinegan.errors import CineganError
 from cinegan.files import read_json
 from cinegan.models import dcgan
+from cinegan.sampling import draw_cycles
 from cinegan.tracking import Run
 from cinegan.training import loop
 from cinegan.training.checkpoint import Checkpoints
@@ -23,6 +25,7 @@ from cinegan.training.networks import load_generator
 from cinegan.training.step import METRICS, TrainingStep
 
 COUNT = itertools.count()
+TOLD = pd.DataFrame({"group": ["ill", "well"] * 5, "level": ["base"] * 4 + ["apex"] * 6})
 
 
 def train_in(folder, name, block, cycles_at, **changes):
@@ -213,6 +216,43 @@ def test_a_growing_pair_goes_on_at_the_size_it_had(train, whole_growing, growing
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         # One step of Adam moves a weight by its learning rate, and the average by less.
         assert np.abs(a - b).max() <= 1e-3
+
+
+def test_a_growing_pair_that_is_told_what_cycles_are_goes_on_to_the_same_bytes(
+    train, growing_model, tmp_path, monkeypatch
+):
+    """After step 4, within a fade."""
+    expected = train("whole", model=growing_model, told=TOLD)
+    restore = stopping_after(monkeypatch, 3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(CineganError, match="interrupted after step 4 of 14"):
+        train("stopped", model=growing_model, told=TOLD)
+    restore()
+    assert train("stopped", model=growing_model, told=TOLD) == expected
+    record = read_json(tmp_path / "models/whole/model.json")
+    names = ["group ill", "group well", "level base", "level apex"]
+    assert record["condition_inputs"] == names
+    known = Conditions(record["condition_counts"])
+    assert known.names == names
+    assert known.counts[-1] == {"group": "well", "level": "base", "cycles": 2}
+    generator = load_generator(tmp_path / "models/whole")
+    ill, well = (draw_cycles(generator, 8, 0, known.only([g], [])) for g in ("ill", "well"))
+    assert not np.array_equal(ill, well)
+
+
+def test_what_each_cycle_is_told_to_be_belongs_to_the_recipe(train, tmp_path):
+    other = TOLD.iloc[::-1].reset_index(drop=True)
+    assert Conditions.among(other).names == Conditions.among(TOLD).names
+    assert train("one", told=TOLD) != train("two", told=other)
+    records = [read_json(tmp_path / "models" / n / "model.json") for n in ("one", "two")]
+    assert records[0]["train_sha256"] != records[1]["train_sha256"]
+
+
+def test_training_goes_on_from_a_pair_that_is_told_the_same(train, model):
+    train("first", told=TOLD)
+    block = model.model_copy(update={"start_from": "models/first"})
+    train("second", model=block, told=TOLD)
+    with pytest.raises(CineganError, match=r"has condition_inputs .*, this model \[\]; start"):
+        train("third", model=block)
 
 
 def test_weights_of_other_networks_are_refused(train, model, growing_model):

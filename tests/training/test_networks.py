@@ -89,6 +89,17 @@ def test_settled_statistics_are_those_of_the_batches(record):
     assert norm.momentum == 0.99
 
 
+@pytest.mark.parametrize("kind", ["model", "growing_model"])
+def test_what_cycles_are_told_by_comes_behind_latents_and_behind_all_channels(kind, request):
+    block = request.getfixturevalue(kind)
+    record = block.model_dump(exclude={"budgets"}) | {"phases": 6, "label_channels": ["endo"]}
+    record |= {"condition_inputs": ["level base", "level apex"]}
+    for fading in [{}, {"fading": True}] if block.network.grows else [{}]:
+        generator, discriminator = build_generator(record | fading), build_discriminator(record)
+        assert (generator.input_shape[-1], generator.output_shape[-1]) == (8 + 2, 6 + 1)
+        assert discriminator.input_shape[-1] == 6 + 1 + 2
+
+
 def test_half_a_folder_is_no_generator(kept):
     folder, _ = kept
     shutil.copy(folder / WEIGHTS, folder / "spare")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from recipes import training_with
 
+from cinegan.data.conditions import Conditions
 from cinegan.data.labels import UNKNOWN
 from cinegan.models import dcgan
 from cinegan.params import load_params
+from cinegan.sampling import draw_cycles
 from cinegan.training import loop
 from cinegan.training.draws import Draws
 from cinegan.training.losses import slope_from_one, squared_norm
@@ -611,3 +614,97 @@ def test_a_map_that_is_never_known_teaches_its_weights_nothing(model, labelled):
     by_channel = moved.max(axis=tuple(k for k in range(4) if k != axis))
     assert by_channel[7] == 0
     assert (by_channel[:7] > 0).all()
+
+
+TOLD = pd.DataFrame({"group": ["dark", "light"] * 8})
+KNOWN = Conditions.among(TOLD)
+
+
+def told_step(model, cycles, level=STEPS, **changes):
+    """A step of the tiny DCGAN, without dropout, that is told which cycles are dark."""
+    training = training_with(**({"precision": "float32"} | changes))
+    network = model.network.model_copy(update={"dropout": 0.0})
+    block = model.model_copy(update={"training": training, "network": network})
+    record = block.model_dump(exclude={"budgets"}) | {"seed": 1, "threads": 2}
+    record |= {"phases": cycles.shape[-1], "condition_inputs": KNOWN.names}
+    return loop.prepare(level, block, record, lambda size: cycles, KNOWN.vectors(TOLD))
+
+
+@pytest.mark.parametrize("loss", ["bce", "wasserstein"])
+def test_the_discriminator_is_told_by_even_maps_that_nothing_changes(model, loss):
+    """Of real cycles, of the fake ones at their places, and of those between."""
+    cycles = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 6), dtype=np.uint8)
+    step = told_step(
+        model, cycles, loss=loss, augment=["brightness", "translation", "cutout"], warp=0.05,
+        input_noise=0.5, gradient_penalty=1.0, r1=1.0,
+    )  # fmt: skip
+    step._traced.draws = Draws(3, tf.constant(0, tf.int64), 4)
+    discriminator, seen = step.pair.discriminator, []
+
+    def listening(cycles, training):
+        seen.append(np.asarray(cycles))
+        return discriminator(cycles, training=training)
+
+    step.pair = step.pair._replace(discriminator=listening)
+    wanted = tf.constant([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    real, latents = tf.random.normal((4, 16, 16, 6)), tf.random.normal((4, 10))
+    step._gradients(real, latents, tf.constant(0.5), True, None, wanted)
+    assert len(seen) == 3
+    for each in seen:
+        assert each.shape == (4, 16, 16, 8)
+        maps = np.broadcast_to(np.asarray(wanted)[:, None, None], (4, 16, 16, 2))
+        np.testing.assert_array_equal(each[..., 6:], maps)
+    assert abs(seen[0][..., :6] - seen[1][..., :6]).max() > 0.1
+
+
+def test_what_is_asked_for_is_no_part_of_a_penaltys_gradient(make):
+    """As above: a score of 3 times the sum of all pixels, maps included."""
+    step = make(gradient_penalty=10.0)
+    step.pair = step.pair._replace(
+        discriminator=lambda x, training: 3.0 * tf.reduce_sum(x, axis=(1, 2, 3))[:, None]
+    )
+    step._traced.draws = type("Draws", (), {"uniform": lambda *_: tf.fill((4, 1), 0.25)})()
+    real, fake, wanted = tf.ones((4, 2, 2, 1)), tf.zeros((4, 2, 2, 1)), tf.ones((4, 5))
+    penalty = step._penalty(real, fake, None, wanted)
+    assert float(penalty) == pytest.approx(10 * (3 * 2 - 1) ** 2)
+    _, scores, slope = step._judged(real, tf.identity, True, wanted)
+    np.testing.assert_array_equal(scores, 3.0 * 4 * (1 + 5))
+    np.testing.assert_array_equal(slope, tf.fill((4, 2, 2, 1), 3.0))
+
+
+def test_fake_cycles_are_asked_to_be_what_the_real_ones_at_their_places_are(model):
+    cycles = np.zeros((16, 16, 16, 2), np.uint8)
+    cycles[1::2] = 255
+    step = told_step(model, cycles)
+    step()
+    (real, told), asked = next(step._batches), []
+    np.testing.assert_array_equal(np.asarray(real)[:, 0, 0, 0] > 0, np.asarray(told)[:, 1] == 1)
+    generator = step.pair.generator
+
+    def asking(latents, training):
+        asked.append(latents)
+        return generator(latents, training=training)
+
+    asking.input_shape = generator.input_shape
+    step.pair = step.pair._replace(generator=asking)
+    controls = tf.constant([1.0, 0.0, 0.0, 0.0])
+    step._update((real, told), tf.constant(0, tf.int64), controls, tf.constant(False), regularise=0)
+    np.testing.assert_array_equal(asked[0][:, 8:], told)
+    np.testing.assert_array_equal(
+        asked[0][:, :8], Draws(1, tf.constant(0, tf.int64), 4).normal(1, 8)
+    )
+
+
+def test_a_small_pair_learns_to_make_what_it_is_asked_for(model):
+    draw = np.random.default_rng(0)
+    grey = np.tile([60, 200], 8)[:, None, None, None]
+    cycles = (grey + draw.integers(-20, 21, (16, 16, 16, 2))).astype(np.uint8)
+    level = Level(size=16, fading=False, batch=16, first=0, steps=10**6, images=0)
+    recipe = {"batch": 16, "beta_1": 0.5, "beta_2": 0.99, "learning_rate": 2e-3, "r1": 1.0}
+    step = told_step(model, cycles, level, **recipe)
+    for _ in range(100):
+        step(measure=False)
+    settle_statistics(step.pair.average, 0, KNOWN)
+    for group, expected in (("dark", 60), ("light", 200)):
+        made = draw_cycles(step.pair.average, 16, 0, KNOWN.only([group], []), progress=False)
+        assert (abs(made.mean(axis=(1, 2, 3)) - expected) < 50).all()
