@@ -14,6 +14,7 @@ from cinegan.params import load_params
 from cinegan.study.analysis import SCORES as COMPARED
 from cinegan.study.analysis import compare_arms
 from cinegan.study.figure import draw_study
+from cinegan.study.table import table_of
 
 SCORES, METRICS = Path("metrics/study"), Path("metrics")
 
@@ -26,7 +27,8 @@ def main(_: Sequence[str]) -> None:
     names = [f"{arm}-{share}-{s}" for arm in arms for share in study.shares for s in study.seeds]
     tables = {name: read_scores(SCORES / f"{name}.csv") for name in names}
     scores = pd.concat(tables.values())
-    table, picture = METRICS / "plots" / "study.csv", METRICS / "plots" / "study.png"
+    plots = METRICS / "plots"
+    rows, table, picture = plots / "study.csv", plots / "study.md", plots / "study.png"
     test = scores[scores["split"] == "test"] if len(scores) else scores
     found = (
         compare_arms(test, params.seed)
@@ -34,13 +36,17 @@ def main(_: Sequence[str]) -> None:
         else {"n_patients": 0, "skipped": "no contours in the cohort, so nothing to outline"}
     )
     write_json(METRICS / "study.json", found)
-    with atomic_file(table) as partial:
+    with atomic_file(rows) as partial:
         scores.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    told = table_of(found, arms, study.shares)
+    with atomic_file(table) as partial:
+        partial.write_text(told)
+    print(found.get("skipped", told))
     draw_study(picture, found, arms, study.shares)
     with tracking.new_run("study") as run:
         run.params(study.model_dump())
         run.metrics(found)
-        for path in (METRICS / "study.json", table, picture):
+        for path in (METRICS / "study.json", rows, table, picture):
             run.artifact(path)
         for name, of_one in tables.items():
             with tracking.new_run(name, within=run) as child:
