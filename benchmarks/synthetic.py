@@ -12,12 +12,14 @@ import numpy as np
 
 from benchmarks.ours import PARAMS
 from cinegan.data.cohort import Cohort
-from cinegan.data.labels import KINDS, source_of
+from cinegan.data.labels import KINDS
 from cinegan.errors import CineganError
 from cinegan.params import load_params
-from cinegan.segmentation.frames import Frames, of_patients, of_samples
+from cinegan.segmentation.frames import Frames, of_patients
 from cinegan.segmentation.learning import outlined, teach
 from cinegan.segmentation.scores import dice, patient_scores
+from cinegan.segmentation.synthetic import of_samples
+from cinegan.study.arms import fold_of
 from cinegan.training.runtime import configure
 
 RATIOS = (1 / 3, 1.0, 3.0)
@@ -31,15 +33,13 @@ def measure() -> dict[str, Any]:
     root, study = PARAMS.parent, params.study
     configure(params.threads)
     cohort = Cohort(root / "data/ventricles")
-    source, size = source_of(cohort), int(cohort.index["size"].iloc[0])
-    if source is None:
-        raise CineganError(f"{cohort.folder}: no contours, so there is nothing to learn to outline")
+    size = params.model_named(study.gan).size
+    fold = fold_of(cohort, "split", 100, 0)
+    if fold.skipped:
+        raise CineganError(fold.skipped)
     train, val = (
-        [
-            of_patients(cohort, [patient], size, source)
-            for patient in dict.fromkeys(cohort.patient_of_each(split).tolist())
-        ]
-        for split in ("train", "val")
+        [of_patients(cohort, [patient], size) for patient in patients]
+        for patients in (fold.learn, fold.judge["val"])
     )
     real = joined(train)
     synthetic = of_samples(root / "data/samples" / study.gan, float(real.spacing_mm.mean()))
@@ -53,7 +53,7 @@ def measure() -> dict[str, Any]:
             patient_scores(outlined(network, f.cycles), f.maps, f.known, float(f.spacing_mm[0]))
             for f in val
         ]
-        return {key: round(float(np.mean([s[key] for s in scores])), 4) for key in SHOWN}
+        return {key: round(float(np.nanmean([s[key] for s in scores])), 4) for key in SHOWN}
 
     of_real = taught(real)
     return {

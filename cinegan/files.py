@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
@@ -84,6 +86,14 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of_arrays(*arrays: np.ndarray) -> str:
+    """Hash the bytes of arrays, one after the other, as a hex digest."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def add_to_zip(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -427,6 +427,24 @@ class Params(Strict):
             raise ValueError(
                 f"study.gan: no model {self.study.gan!r}; there are {', '.join(self.models)}"
             )
+        side = 2 ** len(self.study.segmenter.filters)
+        if model.size % side:
+            raise ValueError(
+                f"study.segmenter.filters: so many halvings take a multiple of {side} pixels, not "
+                f"{model.size} ({self.study.gan}'s)"
+            )
+        anew = self.study.protocol == "leave_one_out" or self.study.shares != [100]
+        if anew and model.start_from != FRESH:
+            raise ValueError(
+                f"study.gan: {self.study.gan} starts from {model.start_from}, which saw patients "
+                f"that the study leaves out; set its start_from to {FRESH}"
+            )
+        count = round(self.study.segmenter.batch * self.study.ratio / (1 + self.study.ratio))
+        if self.study.gan_arms and not 1 <= count < self.study.segmenter.batch:
+            raise ValueError(
+                f"study.ratio: {self.study.ratio:g} makes {count} of {self.study.segmenter.batch} "
+                "frames of a batch synthetic; at least one must be, and one real"
+            )
         if self.study.gan_arms and (model.input != "ventricles" or model.labels == "none"):
             raise ValueError(
                 f"study.gan: {self.study.gan} must make ventricles with labels (moments or phases) "

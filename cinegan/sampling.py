@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from tqdm import tqdm
 from cinegan import figures
 from cinegan.data import intensity
 from cinegan.data.conditions import NOTHING, Conditions
+from cinegan.data.labels import Channels
 from cinegan.files import atomic_folder, write_json
 
 # Fixed, so that a cycle does not depend on how many are drawn with it; small, for the memory.
 CHUNK = 8
-CYCLES, LABELS, LABEL_NAMES = "cycles.npy", "labels.npy", "labels.json"
-CONDITIONS = "conditions.csv"
+CYCLES, LABELS, CONDITIONS = "cycles.npy", "labels.npy", "conditions.csv"
+RECORD = "samples.json"
 
 
 def latents(
@@ -82,23 +83,25 @@ def draw_cycles(
 def write_samples(
     folder: Path,
     drawn: np.ndarray,
-    labels: Sequence[str],
+    labels: Channels,
     shown: int,
     asked: pd.DataFrame | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write cycles.npy, preview.png (phases along the row) and preview.gif (all at once).
+    """Write cycles.npy, samples.json, and pictures: preview.png and preview.gif.
 
     Parameters
     ----------
-    drawn : ndarray of uint8, shape (n, H, W, T + len(labels))
+    drawn : ndarray of uint8, shape (n, H, W, T + len(labels.names))
         As `draw_cycles` gives them.
-    labels : sequence of str
-        What the last channels are maps of. If there are any, labels.npy has these, and labels.json
-        their names.
+    labels : Channels
+        What the last channels are maps of. If there are any, labels.npy has these.
     asked : DataFrame, optional
         What each cycle was asked to be, a row per cycle. If anything, conditions.csv has it.
+    made : mapping, optional
+        What samples.json tells of them, beside their labels.
     """
-    phases = drawn.shape[-1] - len(labels)
+    phases = drawn.shape[-1] - len(labels.names)
     cycles, maps = drawn[..., :phases], drawn[..., phases:]
     first, side = cycles[:shown], cycles.shape[1]
     with atomic_folder(folder) as partial:
@@ -106,8 +109,9 @@ def write_samples(
         grid = figures.phase_grid(first)
         figures.write_png(partial / "preview.png", figures.magnify(grid, side))
         figures.write_gif(partial / "preview.gif", figures.magnify(figures.tiles(first), side))
-        if labels:
+        if labels.names:
             np.save(partial / LABELS, maps)
-            write_json(partial / LABEL_NAMES, {"channels": list(labels)})
         if asked is not None and len(asked.columns):
             asked.to_csv(partial / CONDITIONS, index=False, lineterminator="\n")
+        told = {"label_channels": labels.names, "label_phases": labels.phases}
+        write_json(partial / RECORD, {**(made or {}), **told})

@@ -95,7 +95,9 @@ def new_run(name: str, within: Run | None = None) -> Iterator[Run]:
     if client is not None:
         try:
             experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
-            tags = _provenance() | ({PARENT_TAG: within._run_id} if within else {})
+            tags = _provenance() | (
+                {PARENT_TAG: within._run_id} if within and within._run_id else {}
+            )
             made = client.create_run(experiment, run_name=name, tags=tags)
             run = Run(client, made.info.run_id)
         except Exception as error:  # whatever the journal's server or database raises

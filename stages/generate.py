@@ -10,10 +10,11 @@ from cinegan import tracking
 from cinegan.data import conditions, labels
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
-from cinegan.files import atomic_folder
+from cinegan.files import atomic_folder, sha256
+from cinegan.models import WEIGHTS
 from cinegan.params import load_params
 from cinegan.sampling import draw_cycles, write_samples
-from cinegan.study.arms import fold_of
+from cinegan.study.arms import fold_of, share_and_seed
 from cinegan.training.loop import train
 from cinegan.training.networks import load_generator
 
@@ -21,19 +22,19 @@ from cinegan.training.networks import load_generator
 def main(arguments: Sequence[str]) -> None:
     """Run the stage for the share and the seed named in the arguments."""
     params = load_params()
-    study, (share, seed) = params.study, map(int, arguments)
+    study, (share, seed) = params.study, share_and_seed(arguments)
     name, model = study.gan, params.model_named(study.gan)
     cohort = Cohort(Path(model.folder))
-    source = labels.source_for(cohort, model.labels)
+    fold = fold_of(cohort, study.protocol, share, seed)
     with atomic_folder(Path("data/study") / f"{share}-{seed}") as folder:
-        if source is None:
-            print(f"{cohort.folder}: no contours, so there are no labels to make; skipped")
+        if fold.skipped:
+            print(f"{fold.skipped}; skipped")
             return
-        fold = fold_of(cohort, source, study.protocol, share, seed)
         if study.protocol == "split" and share == 100:  # the pipeline's own saw these patients
             shutil.copytree(Path("data/samples") / name, folder / "samples")
             return
-        owners, names = cohort.cycles_of(fold.learn), labels.channels(source, cohort.phases)
+        source, owners = labels.source_for(cohort, model.labels), cohort.cycles_of(fold.learn)
+        behind = labels.channels_of(cohort, owners, source)
         told = conditions.of_cycles(cohort, owners, model.conditions)
         sample, known = params.sample, conditions.Conditions.among(told)
         wanted = known.only(sample.groups, sample.levels)
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
             train(
                 lambda size: labels.joint(cohort, owners, size, source),
                 owners,
-                names,
+                behind,
                 told,
                 name=name,
                 model=model,
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str]) -> None:
             )
         drawn = draw_cycles(load_generator(folder / "model"), sample.cycles, params.seed, wanted)
         asked = wanted.draw(params.seed, 0, len(drawn))
-        write_samples(folder / "samples", drawn, names, sample.shown, asked)
+        made = {"seed": params.seed, "weights_sha256": sha256(folder / "model" / WEIGHTS)}
+        write_samples(folder / "samples", drawn, behind, sample.shown, asked, made)
 
 
 if __name__ == "__main__":

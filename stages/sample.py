@@ -7,8 +7,9 @@ from pathlib import Path
 
 from cinegan import tracking
 from cinegan.data.conditions import Conditions
+from cinegan.data.labels import Channels
 from cinegan.errors import run_command
-from cinegan.files import read_json
+from cinegan.files import read_json, sha256
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import load_params
 from cinegan.sampling import draw_cycles, write_samples
@@ -27,7 +28,9 @@ def main(arguments: Sequence[str]) -> None:
     wanted = known.only(params.sample.groups, params.sample.levels)
     drawn = draw_cycles(generator, params.sample.cycles, params.seed, wanted)
     asked = wanted.draw(params.seed, 0, len(drawn))
-    write_samples(folder, drawn, record["label_channels"], params.sample.shown, asked)
+    labels = Channels(record["label_channels"], record["label_phases"])
+    made = {"seed": params.seed, "weights_sha256": sha256(trained / WEIGHTS)}
+    write_samples(folder, drawn, labels, params.sample.shown, asked, made)
     with tracking.run_of_weights(trained / WEIGHTS, name) as run:
         run.artifact(folder / "preview.png", "samples")
         run.artifact(folder / "preview.gif", "samples")

@@ -1,4 +1,4 @@
-"""A segmenter taught by real frames, and its scores: metrics/study/<arm>-<share>-<seed>.csv."""
+"""A segmenter taught by real frames: its scores, data/scores/<arm>-<share>-<seed>.csv."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from cinegan.training.runtime import configure
 def main(arguments: Sequence[str]) -> None:
     """Run the stage for the arm, the share and the seed named in the arguments."""
     params = load_params()
-    study, cell = params.study, Cell.of(*arguments)
+    study, cell = params.study, Cell.of(arguments, synthetic=False)
     configure(params.threads)
     scores = scores_of(
         cell,
         Cohort(Path("data/ventricles")),
         protocol=study.protocol,
+        size=params.models[study.gan].size,
         segmenter=study.segmenter,
         moves=study.affine,
         looks=study.photometric,
         seed=params.seed,
     )
-    write_scores(Path("metrics/study"), cell, scores)
+    write_scores(Path("data/scores"), cell, scores)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A segmenter taught by real and synthetic frames: metrics/study/<arm>-<share>-<seed>.csv."""
+"""A segmenter taught by real and synthetic frames: data/scores/<arm>-<share>-<seed>.csv."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from cinegan.training.runtime import configure
 def main(arguments: Sequence[str]) -> None:
     """Run the stage for the arm, the share and the seed named in the arguments."""
     params = load_params()
-    study, cell = params.study, Cell.of(*arguments)
+    study, cell = params.study, Cell.of(arguments, synthetic=True)
     configure(params.threads)
     scores = scores_of(
         cell,
         Cohort(Path("data/ventricles")),
         protocol=study.protocol,
+        size=params.models[study.gan].size,
         segmenter=study.segmenter,
         moves=study.affine,
         looks=study.photometric,
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
         samples=Path("data/study") / f"{cell.share}-{cell.seed}" / "samples",
         ratio=study.ratio,
     )
-    write_scores(Path("metrics/study"), cell, scores)
+    write_scores(Path("data/scores"), cell, scores)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
         train(
             lambda size: labels.joint(cohort, owners, size, source),
             owners,
-            labels.channels(source, cohort.phases),
+            labels.channels_of(cohort, owners, source),
             told,
             name=name,
             model=model,

@@ -33,7 +33,7 @@ EACH = {
     "evaluate": ["dcgan64"],
     "encode": ["ventricles"],
     "generate": ["50", "0"],
-    "segment": ["none", "50", "0"],
+    "segment": ["classical", "50", "0"],
     "segment_gan": ["classical_gan", "50", "0"],
 }
 SMOKE = {

@@ -8,6 +8,7 @@ from PIL import Image
 
 from cinegan import sampling
 from cinegan.data.conditions import Conditions
+from cinegan.data.labels import NO_CHANNELS, Channels
 
 ASKED = Conditions([{"level": "base", "cycles": 1}, {"level": "apex", "cycles": 1}])
 
@@ -81,9 +82,9 @@ def test_a_cycle_that_is_not_finite_is_black_and_told(capsys):
 
 def test_samples_are_an_array_a_grid_and_a_looping_movie_of_all_phases(tmp_path):
     cycles = sampling.draw_cycles(Generator(), 5, seed=1, progress=False)
-    sampling.write_samples(tmp_path / "samples", cycles, [], shown=3)
+    sampling.write_samples(tmp_path / "samples", cycles, NO_CHANNELS, shown=3)
     files = {p.name for p in (tmp_path / "samples").iterdir()}
-    assert files == {"cycles.npy", "preview.png", "preview.gif"}
+    assert files == {"cycles.npy", "preview.png", "preview.gif", "samples.json"}
     np.testing.assert_array_equal(np.load(tmp_path / "samples" / "cycles.npy"), cycles)
     with Image.open(tmp_path / "samples" / "preview.png") as grid:
         assert grid.size == (16 * 6 * 9, 16 * 3 * 9)  # columns, rows; 8 pixels and a line, 16-fold
@@ -94,22 +95,27 @@ def test_samples_are_an_array_a_grid_and_a_looping_movie_of_all_phases(tmp_path)
 
 def test_labels_stand_beside_the_cycles(tmp_path):
     drawn = sampling.draw_cycles(Generator(), 3, seed=1, progress=False)
-    sampling.write_samples(tmp_path / "samples", drawn, ["endo ED", "epi ED"], shown=3)
+    labels = Channels(["endo ED", "epi ED"], {"ED": [0, 3]})
+    sampling.write_samples(tmp_path / "samples", drawn, labels, shown=3, made={"seed": 1})
     folder = tmp_path / "samples"
     np.testing.assert_array_equal(np.load(folder / "cycles.npy"), drawn[..., :4])
     np.testing.assert_array_equal(np.load(folder / "labels.npy"), drawn[..., 4:])
-    assert json.loads((folder / "labels.json").read_text()) == {"channels": ["endo ED", "epi ED"]}
+    assert json.loads((folder / "samples.json").read_text()) == {
+        "seed": 1,
+        "label_channels": ["endo ED", "epi ED"],
+        "label_phases": {"ED": [0, 3]},
+    }
 
 
 def test_what_cycles_were_asked_to_be_is_a_table_beside_them(tmp_path):
     drawn = sampling.draw_cycles(Generator(), 9, 1, ASKED, progress=False)
     assert not np.array_equal(drawn, sampling.draw_cycles(Generator(), 9, 1, progress=False))
     asked = ASKED.draw(1, 0, 9)
-    sampling.write_samples(tmp_path / "samples", drawn, [], 3, asked)
+    sampling.write_samples(tmp_path / "samples", drawn, NO_CHANNELS, 3, asked)
     lines = (tmp_path / "samples" / "conditions.csv").read_text().splitlines()
     assert lines == ["level", *asked["level"]]
     assert set(lines[1:]) == {"base", "apex"}
-    sampling.write_samples(tmp_path / "samples", drawn, [], 3, Conditions().draw(1, 0, 9))
+    sampling.write_samples(tmp_path / "samples", drawn, NO_CHANNELS, 3, Conditions().draw(1, 0, 9))
     assert not (tmp_path / "samples" / "conditions.csv").exists()
 
 
@@ -117,7 +123,7 @@ def test_the_same_samples_give_the_same_bytes_and_replace_what_was_there(tmp_pat
     cycles = sampling.draw_cycles(Generator(), 4, seed=1, progress=False)
     contents = []
     for _ in range(2):
-        sampling.write_samples(tmp_path / "samples", cycles, [], shown=4)
+        sampling.write_samples(tmp_path / "samples", cycles, NO_CHANNELS, shown=4)
         contents.append({p.name: p.read_bytes() for p in (tmp_path / "samples").iterdir()})
         (tmp_path / "samples" / "stray").write_text("left by hand")
     assert contents[0] == contents[1]
@@ -125,5 +131,7 @@ def test_the_same_samples_give_the_same_bytes_and_replace_what_was_there(tmp_pat
 
 def test_nothing_is_left_where_samples_cannot_be_drawn_as_pictures(tmp_path):
     with pytest.raises(Exception, match=r".+"):
-        sampling.write_samples(tmp_path / "samples", np.zeros((2, 8, 8, 0), np.uint8), [], shown=2)
+        sampling.write_samples(
+            tmp_path / "samples", np.zeros((2, 8, 8, 0), np.uint8), NO_CHANNELS, shown=2
+        )
     assert list(tmp_path.iterdir()) == []

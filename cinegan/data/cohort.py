@@ -187,10 +187,20 @@ class Cohort:
         quantised.
         """
         low, high = self.window(patient)
-        stack = _squared(self.stack(patient), self.spacing_mm(patient), low)
+        stack = self.stack(patient)
+        margins = _margins(stack.shape[1:3], self.spacing_mm(patient))
+        if any(map(any, margins)):
+            stack = np.pad(stack, ((0, 0), *margins, (0, 0)), constant_values=round(low))
         if stack.shape[1:3] != (size, size):
             stack = resize_frames(stack, size, size)
         return intensity.to_grey(stack, low, high)
+
+    def in_grey(self, patient: str, points_px: np.ndarray, size: int) -> np.ndarray:
+        """Points in pixels of a patient's stack, (n, 2) x and y, in pixels of `grey`."""
+        rows, columns = self.stack(patient).shape[1:3]
+        (top, bottom), (left, right) = _margins((rows, columns), self.spacing_mm(patient))
+        sides = np.array([left + columns + right, top + rows + bottom])
+        return (points_px + 0.5 + [left, top]) * (size / sides) - 0.5
 
     def split(self, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
         """All cycles of a split.
@@ -235,13 +245,17 @@ class Cohort:
         return patients
 
 
-def _squared(stack: np.ndarray, spacing_mm: tuple[float, float], black: float) -> np.ndarray:
-    """Pad (n, H, W, T) to a field of equal sides in mm, unless they differ by rounding only."""
-    sides_mm = [n * s for n, s in zip(stack.shape[1:3], spacing_mm, strict=True)]
+Margin = tuple[int, int]
+
+
+def _margins(shape: tuple[int, ...], spacing_mm: tuple[float, float]) -> tuple[Margin, Margin]:
+    """Pixels that a field lacks above and below, left and right, to have equal sides in mm.
+
+    None where the sides differ by rounding only.
+    """
+    sides_mm = [n * s for n, s in zip(shape, spacing_mm, strict=True)]
     if max(sides_mm) < 1.02 * min(sides_mm):
-        return stack
-    missing = [
-        round(max(sides_mm) / s) - n for n, s in zip(stack.shape[1:3], spacing_mm, strict=True)
-    ]
-    around = [(0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)]
-    return np.pad(stack, around, constant_values=round(black))
+        return (0, 0), (0, 0)
+    missing = [round(max(sides_mm) / s) - n for n, s in zip(shape, spacing_mm, strict=True)]
+    down, across = ((m // 2, m - m // 2) for m in missing)
+    return down, across

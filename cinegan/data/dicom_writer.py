@@ -284,7 +284,7 @@ def encode_synthetic_image(
     image.InstanceNumber = image.TemporalPositionIdentifier = phase + 1
     if header.interval_ms is not None:
         image.TriggerTime = _decimal(phase * header.interval_ms / header.phases)
-    _put_pixels(image, pixels)
+    _put_pixels(image, pixels, (0, 255))  # one for the series, or a cine would flicker
     return encode(image)
 
 
@@ -347,13 +347,13 @@ def _of_synthetic_series(header: SyntheticHeader) -> Dataset:
     return ds
 
 
-def _put_pixels(image: Dataset, pixels: np.ndarray) -> None:
-    """Add pixels, as 16 bits each, with their range and a window that shows all of it."""
+def _put_pixels(image: Dataset, pixels: np.ndarray, window: tuple[int, int] | None = None) -> None:
+    """Add pixels, as 16 bits each, with their range and a window, which shows all of it if None."""
     lowest, highest = int(pixels.min()), int(pixels.max())
     image.Rows, image.Columns = pixels.shape
     image.SmallestImagePixelValue, image.LargestImagePixelValue = lowest, highest
-    image.WindowCenter = (lowest + highest) / 2
-    image.WindowWidth = max(highest - lowest, 1)
+    low, high = window or (lowest, highest)
+    image.WindowCenter, image.WindowWidth = (low + high) / 2, max(high - low, 1)
     image.PixelData = pixels.astype("<i2", copy=False).tobytes()
 
 

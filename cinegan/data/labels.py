@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cinegan.data.cohort import Cohort, PlacedContour
+from cinegan.data.cohort import Cohort
 from cinegan.errors import CineganError
 
 KINDS = ("endo", "epi")  # what is inside the endocardium; inside the epicardium, this included
-WITHIN = 0.4  # fine pixels
 FINER = 8  # by which a pixel is divided to tell the share of it that lies inside
+EDGE = 0.4  # fine pixels by which Pillow fills beyond an outline, all around
 # What an expert draws: (kind, at end-diastole or end-systole).
 EXPERT = (("endo", "ED"), ("endo", "ES"), ("epi", "ED"))
 UNKNOWN = 128  # of a map that nobody drew; no map that somebody drew is that all over
@@ -33,6 +34,25 @@ class Labels:
 
     maps: np.ndarray
     known: np.ndarray
+
+
+class Channels(NamedTuple):
+    """Maps that stand behind a cycle's phases.
+
+    Attributes
+    ----------
+    names : list of str
+        What each is of, in their order, such as "endo ED" or "epi 7".
+    phases : dict of str to list of int
+        At which phases a moment ("ED", "ES") was drawn in the real cycles; nothing where the names
+        tell the phase.
+    """
+
+    names: list[str]
+    phases: dict[str, list[int]]
+
+
+NO_CHANNELS = Channels([], {})
 
 
 def source_of(cohort: Cohort) -> str | None:
@@ -76,35 +96,35 @@ def labels_of(cohort: Cohort, patient: str, size: int, source: str) -> Labels:
     Parameters
     ----------
     cohort : Cohort
-        Of square frames, such as those of data/ventricles.
     source : str
         As `source_of` tells it.
     """
-    slices, side, _, phases = cohort.stack(patient).shape
+    slices, *_, phases = cohort.stack(patient).shape
+    contours = cohort.contours(patient, source)
     maps = np.zeros((slices, size, size, phases, len(KINDS)), np.uint8)
-    known = np.full((slices, phases, len(KINDS)), source == "truth")
-    for contour in cohort.contours(patient, source):
+    known = np.full((slices, phases, len(KINDS)), source == "truth" and bool(contours))
+    for contour in contours:
         if contour.kind in KINDS:
             kind = KINDS.index(contour.kind)
-            maps[contour.row, :, :, contour.phase, kind] = coverage(contour, side, size)
+            points_px = cohort.in_grey(patient, contour.points_px, size)
+            maps[contour.row, :, :, contour.phase, kind] = coverage(points_px, size)
             known[contour.row, contour.phase, kind] = True
     return Labels(maps, known)
 
 
-def coverage(contour: PlacedContour, side: int, size: int) -> np.ndarray:
+def coverage(points_px: np.ndarray, size: int) -> np.ndarray:
     """Share of each pixel inside a contour, (size, size) uint8, 255 being all of it.
 
     Parameters
     ----------
-    side : int
-        Pixels per side of the frames that the contour was placed in.
+    points_px : (n, 2) float64
+        x and y; whole numbers are the middles of pixels.
     """
     fine = size * FINER
-    # The corner of the first pixel has the coordinate 0 for Pillow, its middle for contours.
-    points = (contour.points_px + 0.5) * (fine / side)
+    points = (points_px + 0.5) * FINER  # for Pillow, whole numbers are corners
     # Pillow also fills pixels that the edge touches: drawn a little within, areas are true.
     out = points - points.mean(axis=0)
-    points -= WITHIN * out / np.maximum(np.hypot(*out.T), 1.0)[:, None]
+    points -= EDGE * out / np.maximum(np.hypot(*out.T), 1.0)[:, None]
     picture = Image.new("L", (fine, fine))
     ImageDraw.Draw(picture).polygon([(x, y) for x, y in points.tolist()], fill=255)
     return np.asarray(picture.reduce(FINER))
@@ -126,6 +146,24 @@ def channels(source: str | None, phases: int) -> list[str]:
     return [f"{kind} {moment}" for kind, moment in EXPERT]
 
 
+def channels_of(cohort: Cohort, owners: np.ndarray, source: str | None) -> Channels:
+    """The maps behind the cycles of some patients, as `joint` gives them.
+
+    Parameters
+    ----------
+    owners, source
+        As in `joint`.
+    """
+    names = channels(source, cohort.phases)
+    if source != "expert":
+        return Channels(names, {})
+    drawn: dict[str, set[int]] = {moment: set() for _, moment in EXPERT}
+    for patient in dict.fromkeys(owners.tolist()):
+        for moment, phase in moments_of(cohort, patient).items():
+            drawn[moment].add(phase)
+    return Channels(names, {moment: sorted(phases) for moment, phases in drawn.items()})
+
+
 def joint(cohort: Cohort, owners: np.ndarray, size: int, source: str | None) -> np.ndarray:
     """Cycles of some patients with their maps as further channels.
 
@@ -145,33 +183,50 @@ def joint(cohort: Cohort, owners: np.ndarray, size: int, source: str | None) -> 
     for patient in dict.fromkeys(owners.tolist()):
         parts = [cohort.grey(patient, size)]
         if source is not None:
-            parts.append(_channels_of(labels_of(cohort, patient, size, source), source))
+            parts.append(_behind(cohort, patient, size, source))
         stacks.append(np.concatenate(parts, axis=-1))
     return np.concatenate(stacks)
 
 
-def _channels_of(labels: Labels, source: str) -> np.ndarray:
-    """Maps in the order of `channels`, (n, size, size, L)."""
+def _behind(cohort: Cohort, patient: str, size: int, source: str) -> np.ndarray:
+    """One patient's maps in the order of `channels`, (n, size, size, L)."""
+    labels = labels_of(cohort, patient, size, source)
     if source == "truth":
         return np.concatenate(np.moveaxis(labels.maps, -1, 0), axis=-1)
-    n, size = labels.maps.shape[:2]
-    made = np.full((n, size, size, len(EXPERT)), UNKNOWN, np.uint8)
-    for row in range(n):
-        moments = moments_of(labels, row)
-        for place, (kind, moment) in enumerate(EXPERT):
-            phase, k = moments.get(moment), KINDS.index(kind)
-            if phase is not None and labels.known[row, phase, k]:
-                made[row, ..., place] = labels.maps[row, :, :, phase, k]
+    moments = moments_of(cohort, patient)
+    made = np.full((len(labels.maps), size, size, len(EXPERT)), UNKNOWN, np.uint8)
+    for place, (kind, moment) in enumerate(EXPERT):
+        if moment in moments:
+            phase, k = moments[moment], KINDS.index(kind)
+            drawn = labels.known[:, phase, k]
+            made[drawn, ..., place] = labels.maps[drawn, :, :, phase, k]
     return made
 
 
-def moments_of(labels: Labels, row: int) -> dict[str, int]:
-    """Phases of end-diastole, the endocardium's largest area that is known, and end-systole."""
-    endo = KINDS.index("endo")
-    phases = np.flatnonzero(labels.known[row, :, endo])
-    areas = labels.maps[row, :, :, phases, endo].sum(axis=(1, 2), dtype=np.int64)
-    if not len(phases):
+def moments_of(cohort: Cohort, patient: str) -> dict[str, int]:
+    """Phases at which an expert outlined one patient's heart: "ED", "ES", or one of them, or none.
+
+    End-diastole is where the epicardium is drawn, or else where the endocardium is larger, over the
+    slices that are drawn at both.
+    """
+    areas: dict[int, dict[int, float]] = {}  # of the endocardium, by phase and slice
+    epi: dict[int, int] = {}  # slices, by phase
+    for contour in cohort.contours(patient, "expert"):
+        if contour.kind == "endo":
+            areas.setdefault(contour.phase, {})[contour.row] = _area(contour.points_px)
+        elif contour.kind == "epi":
+            epi[contour.phase] = epi.get(contour.phase, 0) + 1
+    if not areas:
         return {}
-    if len(phases) == 1:  # an epicardium beside it is drawn at end-diastole
-        return {"ED" if labels.known[row, phases[0]].all() else "ES": int(phases[0])}
-    return {"ED": int(phases[areas.argmax()]), "ES": int(phases[areas.argmin()])}
+    common = set.intersection(*(set(rows) for rows in areas.values()))
+    size = {phase: sum(rows[row] for row in common) for phase, rows in areas.items()}
+    first = max(size, key=lambda phase: (epi.get(phase, 0), size[phase]))
+    last = min(size, key=lambda phase: (epi.get(phase, 0) > 0, size[phase]))
+    if first != last:
+        return {"ED": first, "ES": last}
+    return {"ED" if epi.get(first) else "ES": first}
+
+
+def _area(points: np.ndarray) -> float:
+    x, y = points.T
+    return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2

@@ -28,7 +28,7 @@ def patient_of(source: Source, number: int) -> str:
 def header_of(source: Source, number: int, synthetic_data: bool = False) -> SyntheticHeader:
     """What the images of a cycle share."""
     record, geometry, plane = source.record, source.geometry, source.geometry.plane
-    study = uid_from("cinegan export", source.key, number)
+    study = uid_from("cinegan export", source.key, synthetic_data, number)
     return SyntheticHeader(
         patient_id=patient_of(source, number),
         study_uid=study,

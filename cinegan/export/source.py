@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +11,19 @@ from typing import Any
 
 import numpy as np
 
+import cinegan
 from cinegan.data.cohort import Cohort
-from cinegan.data.labels import joint, source_for, source_of
+from cinegan.data.conditions import Conditions, of_cycles
+from cinegan.data.labels import Channels, joint, source_for, source_of
 from cinegan.errors import CineganError
 from cinegan.export.classes import classes_of
 from cinegan.export.geometry import Geometry, geometry_of
-from cinegan.files import read_json, sha256
+from cinegan.files import read_json, sha256, sha256_of_arrays
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import Params
-from cinegan.sampling import CYCLES, LABEL_NAMES, LABELS
-from cinegan.segmentation.frames import placed
+from cinegan.sampling import CYCLES, LABELS
+from cinegan.sampling import RECORD as SAMPLES_RECORD
+from cinegan.segmentation.synthetic import placed
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ class Source:
     def key(self) -> str:
         """Differs wherever anything differs that the files tell of."""
         labels = self.labels.digest if self.labels else ""
-        parts = (self.name, self.weights_sha256, self.cycles_sha256, labels, self.geometry)
+        parts = (
+            *(self.name, self.weights_sha256, self.cycles_sha256, labels, self.geometry),
+            *(json.dumps(self.record, sort_keys=True), self.sampling_seed, cinegan.__version__),
+        )
         return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
@@ -108,7 +115,8 @@ def read_source(
     model = params.model_named(name)
     trained, folder = Path("models") / name, Path("data/samples") / name
     _require(trained / RECORD, f"`dvc repro train@{name}` trains it first")
-    _require(folder / CYCLES, f"`dvc repro sample@{name}` draws them first")
+    for file in (CYCLES, SAMPLES_RECORD):
+        _require(folder / file, f"`dvc repro sample@{name}` draws them first")
     record = read_json(trained / RECORD)
     cycles = _array(folder / CYCLES)
     count = len(cycles) if count is None else count
@@ -125,52 +133,75 @@ def read_source(
             f"{folder}: {broken} of {count} cycles are black, since the model's values were not "
             "finite; train it again"
         )
-    labels = _labels(name, folder, record, cycles[:count]) if labelled else None
+    weights, made = sha256(trained / WEIGHTS), read_json(folder / SAMPLES_RECORD)
+    if made["weights_sha256"] != weights:
+        raise CineganError(
+            f"{folder}: samples of other weights than those in {trained}; `dvc repro "
+            f"sample@{name}` draws them anew"
+        )
     cohort = Cohort(Path(model.folder))
     _check_cohort(cohort, record, model.size, name)
+    geometry = geometry_of(cohort, cycles.shape[1], cycles.shape[-1])
+    labels = None
+    if labelled:
+        labels = _labels(name, folder, record, cycles[:count], geometry.spacing_mm)
     return Source(
         name=name,
         cycles=cycles[:count],
         drawn=len(cycles),
         labels=labels,
-        geometry=geometry_of(cohort, cycles.shape[1], cycles.shape[-1]),
+        geometry=geometry,
         record=record,
-        weights_sha256=sha256(trained / WEIGHTS),
+        weights_sha256=weights,
         cycles_sha256=sha256(folder / CYCLES),
-        sampling_seed=params.seed,
-        # A phantom tells by itself what it is; of other cohorts the parameters do.
-        data_source="phantom" if source_of(cohort) == "truth" else params.data.source,
+        sampling_seed=made["seed"],
+        data_source=_source_of_data(cohort, params),
         copying=_copying(Path("metrics/models") / f"{name}.json", cycles),
     )
 
 
-def _labels(name: str, folder: Path, record: dict[str, Any], cycles: np.ndarray) -> Labelled:
+def _source_of_data(cohort: Cohort, params: Params) -> str:
+    """A phantom tells by itself what it is; of other cohorts the parameters do."""
+    if source_of(cohort) == "truth":
+        return "phantom"
+    if params.data.source == "phantom":
+        raise CineganError(
+            f"data.source: phantom, but {cohort.folder} holds none; set it to where these cycles "
+            "came from, since the card tells it"
+        )
+    return params.data.source
+
+
+def _labels(
+    name: str, folder: Path, record: dict[str, Any], cycles: np.ndarray, spacing_mm: float
+) -> Labelled:
     channels = record.get("label_channels", [])
     if not channels:
         raise CineganError(
             f"{name}: label channels asked of a model trained without them (refused); "
             "--without-labels exports the cycles alone"
         )
-    for file in (LABELS, LABEL_NAMES):
-        _require(folder / file, f"`dvc repro sample@{name}` draws them first")
+    _require(folder / LABELS, f"`dvc repro sample@{name}` draws them first")
     maps = _array(folder / LABELS)
-    told, wanted = read_json(folder / LABEL_NAMES), {"channels": channels}
-    fits = maps.shape[1:] == (*cycles.shape[1:3], len(channels)) and len(maps) >= len(cycles)
-    if told != wanted or not fits:
+    if maps.shape[1:] != (*cycles.shape[1:3], len(channels)) or len(maps) < len(cycles):
         raise CineganError(
             f"{folder}: labels of other cycles or channels than the model makes; `dvc repro "
             f"sample@{name}` draws them anew"
         )
     maps = maps[: len(cycles)]
-    at_phases, known = placed(maps, channels, cycles)
+    labels = Channels(channels, record["label_phases"])
+    at_phases, known = placed(maps, labels, cycles, spacing_mm)
     return Labelled(maps, channels, classes_of(at_phases, known), known, sha256(folder / LABELS))
 
 
 def _check_cohort(cohort: Cohort, record: dict[str, Any], size: int, name: str) -> None:
     """Refuse a cohort that the model did not learn from: its geometry would be another's."""
     source = source_for(cohort, record.get("labels", "none"))
-    cycles = np.ascontiguousarray(joint(cohort, cohort.patient_of_each("train"), size, source))
-    if hashlib.sha256(cycles.tobytes()).hexdigest() != record["train_sha256"]:
+    owners = cohort.patient_of_each("train")
+    told = of_cycles(cohort, owners, record.get("conditions", ()))
+    vectors = Conditions.among(told).vectors(told)
+    digest = sha256_of_arrays(joint(cohort, owners, size, source), vectors)
+    if digest != record["train_sha256"]:
         raise CineganError(
             f"{cohort.folder}: not the cycles that models/{name} was trained on, so spacing and "
             f"times cannot be told; `dvc repro train@{name}` trains it on them"

@@ -14,10 +14,10 @@ from cinegan.export.nnunet import begin_dataset, write_cases, write_dataset_json
 from cinegan.export.series import write_series
 from cinegan.export.source import Source
 from cinegan.files import atomic_folder, write_json
-from cinegan.sampling import CYCLES, LABEL_NAMES, LABELS
+from cinegan.sampling import CYCLES, LABELS
 
 FORMATS = ("dicom", "nifti", "arrays")
-CLASSES = "classes.npy"
+CLASSES, CHANNELS = "classes.npy", "labels.json"
 
 
 def export(
@@ -74,6 +74,11 @@ def export(
                 if labelled:
                     count("nnU-Net cases", write_cases(dataset, source, number))
         if "nifti" in formats and labelled:
+            if not files["nnU-Net cases"]:
+                raise CineganError(
+                    f"{source.name}: no frame has labels that fit it; --without-labels exports the "
+                    "cycles alone"
+                )
             write_dataset_json(dataset, source, files["nnU-Net cases"], licence_of(source))
         if "arrays" in formats:
             count("arrays", _write_arrays(partial / "arrays", source))
@@ -89,5 +94,5 @@ def _write_arrays(folder: Path, source: Source) -> int:
         return 1
     np.save(folder / LABELS, source.labels.maps)
     np.save(folder / CLASSES, source.labels.classes)
-    write_json(folder / LABEL_NAMES, {"channels": source.labels.channels})
+    write_json(folder / CHANNELS, {"channels": source.labels.channels})
     return 3

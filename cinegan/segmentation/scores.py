@@ -101,11 +101,11 @@ def patient_scores(
     -------
     dict of str to float
         For each of `KINDS`: `dice_<kind>`, of all known pixels together; `distance_mm_<kind>` and
-        `hausdorff_mm_<kind>`, means over frames in which both have an outline; `missed_<kind>`, the
-        share of frames with an outline in which none was found. And `area_change_error`, the mean
-        over slices of the absolute error of the share by which the endocardium's area falls from
-        the phase at which it is largest in the stack to that at which it is smallest. NaN where
-        nothing is known.
+        `hausdorff_mm_<kind>`, of the largest part, means over frames that have an outline, one that
+        was not found counting as shrunk to its middle; `missed_<kind>`, the share of these. And
+        `area_change_error`, the mean over slices of the absolute error of the share by which the
+        endocardium's area falls from the phase at which it is largest in the stack to that at which
+        it is smallest. NaN where nothing is known.
     """
     scores: dict[str, float] = {}
     for k, kind in enumerate(KINDS):
@@ -121,17 +121,19 @@ def patient_scores(
         inside, truly = (np.stack(each) > 0.5 for each in zip(*frames, strict=True))
         outlines = [(outline(one), outline(other)) for one, other in frames]
         apart = [
-            distances_mm(one, other, spacing_mm)
+            distances_mm(
+                other.mean(axis=0, keepdims=True) if one is None else one, other, spacing_mm
+            )
             for one, other in outlines
-            if one is not None and other is not None
+            if other is not None
         ]
-        drawn = [one is None for one, other in outlines if other is not None]
+        missed = [one is None for one, other in outlines if other is not None]
         mean, hausdorff = np.mean(apart, axis=0) if apart else (np.nan, np.nan)
         scores |= {
             f"dice_{kind}": dice(inside, truly),
             f"distance_mm_{kind}": float(mean),
             f"hausdorff_mm_{kind}": float(hausdorff),
-            f"missed_{kind}": float(np.mean(drawn)) if drawn else np.nan,
+            f"missed_{kind}": float(np.mean(missed)) if missed else np.nan,
         }
     return scores | {"area_change_error": _area_change_error(found, true, known)}
 
@@ -140,15 +142,13 @@ def _area_change_error(found: NDArray[np.float32], true: NDArray[np.uint8], know
     endo = KINDS.index("endo")
     told = known[..., endo]  # (n, T)
     areas = (true[..., endo] > 127).sum(axis=(1, 2))  # (n, T)
-    counts = told.sum(axis=0)  # slices that are known at each phase
-    phases = np.flatnonzero(counts == counts.max())
-    if not counts.any() or len(phases) < 2:
+    phases = np.flatnonzero(told.any(axis=0))
+    common = told[:, phases].all(axis=1)  # slices that are known at all of these
+    if len(phases) < 2 or not areas[common].any():
         return np.nan
-    whole = (areas * told).sum(axis=0)[phases]
+    whole = areas[common].sum(axis=0)[phases]
     most, least = phases[whole.argmax()], phases[whole.argmin()]
     both = told[:, most] & told[:, least] & (areas[:, most] > 0)
-    if not both.any():
-        return np.nan
     seen = (found[..., endo] > 0.5).sum(axis=(1, 2))
     errors = _change(seen[both], most, least) - _change(areas[both], most, least)
     return float(np.abs(errors).mean())

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cinegan.data.cohort import Cohort
-from cinegan.data.labels import source_of
-from cinegan.errors import CineganError, run_command
+from cinegan.errors import run_command
 from cinegan.params import load_params
-from cinegan.segmentation.frames import of_patients, of_samples
+from cinegan.segmentation.frames import of_patients
+from cinegan.segmentation.synthetic import of_samples
 from cinegan.study.pictures import draw_augmentations, draw_outlines
 
 
@@ -27,11 +27,8 @@ def main(arguments: Sequence[str]) -> None:
     folder = parser.parse_args(arguments).draw
     params = load_params()
     cohort = Cohort(Path("data/ventricles"))
-    source = source_of(cohort)
-    if source is None:
-        raise CineganError(f"{cohort.folder}: no contours, so there is no outline to draw")
     train = dict.fromkeys(cohort.patient_of_each("train").tolist())
-    real = of_patients(cohort, train, int(cohort.index["size"].iloc[0]), source)
+    real = of_patients(cohort, train, params.model_named(params.study.gan).size)
     synthetic = of_samples(Path("data/samples") / params.study.gan, float(real.spacing_mm.mean()))
     folder.mkdir(parents=True, exist_ok=True)
     draw_augmentations(folder / "augment.png", real, params.study.affine, params.study.photometric)

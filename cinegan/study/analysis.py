@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection
 from typing import Any
 
@@ -24,17 +25,20 @@ SCORES = (
 )
 LEVEL = 0.95  # of intervals
 LEAST_PATIENTS = 3  # from which an interval is taken
+LEAST_RESAMPLED = 10  # patients from which resampling reaches its level; Student's below
 RESAMPLES = 10_000
 POWER = 0.8  # with which the smallest effect is seen
 
 
-def compare_arms(scores: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Mean scores of each arm, and its differences from the arm without augmentation.
+def compare_arms(scores: pd.DataFrame, protocol: str, seed: int) -> dict[str, Any]:
+    """Mean scores of each arm on test patients, and its differences from other arms.
 
     Parameters
     ----------
     scores : DataFrame
-        A row for each arm, share, seed and test patient, with `SCORES`.
+        A row for each arm, share, seed, split and patient, with `SCORES`; or nothing.
+    protocol : str
+        As `arms.fold_of` has it.
     seed : int
         Of the resampling.
 
@@ -43,18 +47,32 @@ def compare_arms(scores: pd.DataFrame, seed: int) -> dict[str, Any]:
     dict
         Flat: `<score>_<arm>_<share>`, the mean over patients, each the mean over seeds;
         `<score>_<arm>_over_<other>_<share>`, the mean over patients of the difference from another
-        arm (`bases_of`), with `_low` and `_high`, the interval of patients resampled with
-        replacement; and `_smallest`, the effect that this many patients would have shown four times
-        in five. None, with `<key>_reason`, where there are too few patients or nothing was scored.
-        And `n_patients`, `n_seeds`.
+        arm (`bases_of`), with `_low` and `_high`, its interval; `_n`, the patients that both have a
+        score of; and `_smallest`, the effect that so many patients would have shown four times in
+        five. None, with `<key>_reason`, where there are too few patients or nothing was scored.
+        `n_patients`; `n_seeds`, how often each is repeated; `intervals`, how they were taken:
+        "resampled" (patients, with replacement; expanded percentiles [1]_) or, of fewer than
+        `LEAST_RESAMPLED`, "student". Or `skipped`, the reason why there is nothing to compare.
+
+    References
+    ----------
+    .. [1] Hesterberg, "What teachers should know about the bootstrap", American Statistician 69,
+       2015: percentiles of few patients vary too little, by the root of (n - 1) / n, and Student's
+       are longer than normal ones. Below ten patients the ends would pass the extremes of the
+       resampled means.
     """
+    test = scores[scores["split"] == "test"] if len(scores) else scores
+    if not len(test):
+        return {"n_patients": 0, "skipped": "nobody to judge with contours; nothing to compare"}
+    patients = int(test["patient"].nunique())
     found: dict[str, Any] = {
-        "n_patients": int(scores["patient"].nunique()),
-        "n_seeds": int(scores["seed"].nunique()),
+        "n_patients": patients,
+        # Where a seed says who is left out, each patient is judged once.
+        "n_seeds": 1 if protocol == "leave_one_out" else int(test["seed"].nunique()),
+        "intervals": "resampled" if patients >= LEAST_RESAMPLED else "student",
     }
-    draw = np.random.default_rng(seed)
-    for share in sorted(scores["share"].unique().tolist()):
-        of_share = scores[scores["share"] == share]
+    for share in sorted(test["share"].unique().tolist()):
+        of_share = test[test["share"] == share]
         tables = {
             arm: rows.groupby("patient")[list(SCORES)].mean()
             for arm, rows in of_share.groupby("arm", sort=False)
@@ -65,8 +83,16 @@ def compare_arms(scores: pd.DataFrame, seed: int) -> dict[str, Any]:
                 found |= _told(f"{score}_{arm}_{share}", mean, "nothing to score")
                 for other in bases_of(arm, tables):
                     apart = (table[score] - tables[other][score]).dropna().to_numpy(float)
-                    found |= _difference(f"{score}_{arm}_over_{other}_{share}", apart, draw)
+                    found |= _difference(f"{score}_{arm}_over_{other}_{share}", apart, seed)
     return found
+
+
+def mean_scores(scores: pd.DataFrame) -> dict[str, float]:
+    """Means over the patients of each split, as `<score>_<split>`."""
+    if not len(scores):
+        return {}
+    means = scores.groupby("split")[list(SCORES)].mean()
+    return {f"{s}_{split}": float(means.loc[split, s]) for split in means.index for s in SCORES}
 
 
 def bases_of(arm: str, there: Collection[str]) -> list[str]:
@@ -75,33 +101,28 @@ def bases_of(arm: str, there: Collection[str]) -> list[str]:
     return [other for other in others if other in there and other != arm]
 
 
-def _difference(key: str, apart: Floats, draw: np.random.Generator) -> dict[str, Any]:
+def _difference(key: str, apart: Floats, seed: int) -> dict[str, Any]:
     """The mean of paired differences, its interval, and the smallest effect that would show."""
-    if not len(apart):
+    n = len(apart)
+    if not n:
         return _told(key, np.nan, "nothing to score")
-    told = _told(key, float(apart.mean()), "")
+    told = _told(key, float(apart.mean()), "") | {f"{key}_n": n}
     ends = (f"{key}_low", f"{key}_high", f"{key}_smallest")
-    if len(apart) < LEAST_PATIENTS:
-        reason = f"{len(apart)} patients; an interval takes {LEAST_PATIENTS}"
+    if n < LEAST_PATIENTS:
+        reason = f"{n} patients; an interval takes {LEAST_PATIENTS}"
         for end in ends:
             told |= _told(end, np.nan, reason)
         return told
-    means = draw.choice(apart, (RESAMPLES, len(apart))).mean(axis=1)
-    low, high = np.quantile(means, _tails(len(apart)))
-    spans = student.ppf((1 + LEVEL) / 2, len(apart) - 1) + student.ppf(POWER, len(apart) - 1)
-    smallest = spans * apart.std(ddof=1) / np.sqrt(len(apart))
+    error = apart.std(ddof=1) / np.sqrt(n)
+    reach = student.ppf((1 + LEVEL) / 2, n - 1)
+    if n < LEAST_RESAMPLED:
+        low, high = apart.mean() - reach * error, apart.mean() + reach * error
+    else:
+        draw = np.random.default_rng([seed, zlib.crc32(key.encode())])
+        means = draw.choice(apart, (RESAMPLES, n)).mean(axis=1)
+        low, high = np.quantile(means, norm.cdf(np.sqrt(n / (n - 1)) * reach * np.array([-1, 1])))
+    smallest = (reach + student.ppf(POWER, n - 1)) * error
     return told | dict(zip(ends, map(rounded, map(float, (low, high, smallest))), strict=True))
-
-
-def _tails(count: int) -> tuple[float, float]:
-    """Quantiles of resampled means at which an interval of so many patients ends.
-
-    Those of few patients vary too little, by the root of (n - 1) / n, and Student's are longer than
-    normal ones: the expanded percentiles of Hesterberg, "What teachers should know about the
-    bootstrap", American Statistician 69, 2015.
-    """
-    reach = np.sqrt(count / (count - 1)) * student.ppf((1 + LEVEL) / 2, count - 1)
-    return float(norm.cdf(-reach)), float(norm.cdf(reach))
 
 
 def _told(key: str, value: float, reason: str) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from cinegan.data.cohort import Cohort
+from cinegan.data.labels import source_of
 from cinegan.data.splits import place
 from cinegan.errors import CineganError
 
@@ -43,21 +44,23 @@ class Fold(NamedTuple):
     Attributes
     ----------
     learn : list of str
+        Patients with and without contours: a GAN learns from both.
     judge : dict of str to list of str
-        Patients of "val", where there are such, and of "test".
+        Patients with contours, of "val" and of "test".
+    skipped : str
+        Why nobody can be taught or judged; empty if somebody can.
     """
 
     learn: list[str]
     judge: dict[str, list[str]]
+    skipped: str = ""
 
 
-def fold_of(cohort: Cohort, source: str, protocol: str, share: int, seed: int) -> Fold:
+def fold_of(cohort: Cohort, protocol: str, share: int, seed: int) -> Fold:
     """Who teaches and who judges at a share and a seed.
 
     Parameters
     ----------
-    source : str
-        Of the contours, as `labels.source_of` tells it.
     protocol : str
         "split", the cohort's own: train teaches; or "leave_one_out", for cohorts too small for
         that: seed k judges on the k-th patient with contours, and all others teach.
@@ -73,34 +76,64 @@ def fold_of(cohort: Cohort, source: str, protocol: str, share: int, seed: int) -
             f"{cohort.folder}: patient {splits.idxmax()} is in more than one split; "
             "`dvc repro -f convert` splits anew"
         )
-    if protocol == "split":
-        train, val, test = (
+    source = source_of(cohort)
+    if source is None:
+        return Fold(
+            [], {}, f"{cohort.folder}: no contours, so there is nothing to learn to outline"
+        )
+    drawn = [patient for patient in cohort.patients if cohort.contours(patient, source)]
+    if protocol == "leave_one_out":
+        if seed >= len(drawn):
+            raise CineganError(
+                f"study.seeds: {seed}, but {len(drawn)} patients with contours can be left out; "
+                f"set seeds within 0 to {len(drawn) - 1}"
+            )
+        teachers = [patient for patient in cohort.patients if patient != drawn[seed]]
+        judge = {"val": [], "test": [drawn[seed]]}
+    else:
+        teachers, val, test = (
             list(dict.fromkeys(cohort.patient_of_each(split).tolist()))
             for split in ("train", "val", "test")
         )
-        return Fold(subset(train, share, seed), {"val": val, "test": test})
-    drawn = [patient for patient in cohort.patients if cohort.contours(patient, source)]
-    if seed >= len(drawn) or len(cohort.patients) < 2:
-        raise CineganError(
-            f"study.seeds: {seed}, but {len(drawn)} patients with contours can be left out; "
-            f"set seeds within 0 to {len(drawn) - 1}"
-        )
-    others = [patient for patient in cohort.patients if patient != drawn[seed]]
-    return Fold(subset(others, share, seed), {"test": [drawn[seed]]})
+        judge = {"val": [p for p in val if p in drawn], "test": [p for p in test if p in drawn]}
+    for whom, patients in (("teaches", teachers), ("judges", judge["test"])):
+        if not set(patients) & set(drawn):
+            return Fold([], {}, f"{cohort.folder}: no patient who {whom} has contours")
+    return Fold(subset(teachers, drawn, share, seed), judge)
 
 
-def subset(patients: Iterable[str], share: int, seed: int) -> list[str]:
-    """The patients of a share, at least one; those of a smaller share are among them.
+def subset(patients: Iterable[str], drawn: Collection[str], share: int, seed: int) -> list[str]:
+    """The patients of a share; those of a smaller share are among them.
 
     Parameters
     ----------
     patients : iterable of str
         Those who may teach.
+    drawn : collection of str
+        Those with contours; one of them comes first, as without one there is nothing to learn.
     share : int
-        Percent of them.
+        Percent of the patients.
     seed : int
         Of the order that they join in.
     """
-    known = sorted(set(patients))
-    count = max(1, math.ceil(len(known) * share / 100))
-    return sorted(sorted(known, key=lambda patient: place(patient, seed))[:count])
+    order = sorted(set(patients), key=lambda patient: place(patient, seed))
+    first = next(patient for patient in order if patient in drawn)
+    order = [first, *(patient for patient in order if patient != first)]
+    return sorted(order[: max(1, math.ceil(len(order) * share / 100))])
+
+
+def share_and_seed(arguments: Sequence[str]) -> tuple[int, int]:
+    """Read them from a command's last two arguments.
+
+    Raises
+    ------
+    CineganError
+        If they are not two whole numbers.
+    """
+    try:
+        share, seed = map(int, arguments)
+    except ValueError:
+        raise CineganError(
+            f"{' '.join(arguments) or 'no arguments'}: name a share, percent, and a seed"
+        ) from None
+    return share, seed

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from cinegan.data.cohort import Cohort
-from cinegan.data.labels import source_of
+from cinegan.errors import CineganError
 from cinegan.files import atomic_file
 from cinegan.params import Affine, Photometric, Segmenter
-from cinegan.segmentation.frames import of_patients, of_samples
+from cinegan.segmentation.frames import of_patients
 from cinegan.segmentation.learning import outlined, teach
 from cinegan.segmentation.scores import patient_scores
-from cinegan.study.arms import ARMS, fold_of
+from cinegan.segmentation.synthetic import of_samples
+from cinegan.study.arms import ARMS, fold_of, share_and_seed
 
 
 class Cell(NamedTuple):
@@ -35,9 +37,24 @@ class Cell(NamedTuple):
     seed: int
 
     @classmethod
-    def of(cls, arm: str, share: str, seed: str) -> Cell:
-        """As a command's arguments name it."""
-        return cls(arm, int(share), int(seed))
+    def of(cls, arguments: Sequence[str], *, synthetic: bool) -> Cell:
+        """As a command's arguments name it.
+
+        Parameters
+        ----------
+        synthetic : bool
+            Whether the arm must take synthetic cycles, or must not.
+
+        Raises
+        ------
+        CineganError
+            If there is no such arm, or share and seed are not whole numbers.
+        """
+        arm, *others = arguments or [""]
+        there = [name for name, what in ARMS.items() if what.synthetic == synthetic]
+        if arm not in there:
+            raise CineganError(f"arm {arm!r}: there are {', '.join(there)}")
+        return cls(arm, *share_and_seed(others))
 
     def __str__(self) -> str:
         return f"{self.arm}-{self.share}-{self.seed}"
@@ -48,6 +65,7 @@ def scores_of(
     cohort: Cohort,
     *,
     protocol: str,
+    size: int,
     segmenter: Segmenter,
     moves: Affine,
     looks: Photometric,
@@ -61,6 +79,8 @@ def scores_of(
     ----------
     protocol : str
         As `arms.fold_of` has it.
+    size : int
+        Pixels per side of the frames, and of the samples.
     moves, looks : Affine, Photometric
         For the arms that take them.
     seed : int
@@ -74,20 +94,18 @@ def scores_of(
     -------
     DataFrame
         A row for each patient who judges: the cell, "split", "patient" and
-        `scores.patient_scores`. None where the cohort has no contours.
+        `scores.patient_scores`. None where nobody can be taught or judged.
 
     Raises
     ------
     CineganError
-        As `arms.fold_of`, `frames.of_patients` and `frames.of_samples` do.
+        As `arms.fold_of` and `synthetic.of_samples` do.
     """
-    source, arm = source_of(cohort), ARMS[cell.arm]
-    if source is None:
-        print(f"{cohort.folder}: no contours, so there is nothing to learn to outline; skipped")
+    fold, arm = fold_of(cohort, protocol, cell.share, cell.seed), ARMS[cell.arm]
+    if fold.skipped:
+        print(f"{fold.skipped}; skipped")
         return pd.DataFrame()
-    fold = fold_of(cohort, source, protocol, cell.share, cell.seed)
-    size = int(cohort.index["size"].iloc[0])
-    real = of_patients(cohort, fold.learn, size, source)
+    real = of_patients(cohort, fold.learn, size)
     network = teach(
         real,
         of_samples(samples, float(real.spacing_mm.mean())) if samples else None,
@@ -101,7 +119,7 @@ def scores_of(
     rows: list[dict[str, Any]] = []
     for split, patients in fold.judge.items():
         for patient in patients:
-            frames = of_patients(cohort, [patient], size, source)
+            frames = of_patients(cohort, [patient], size)
             found, spacing_mm = outlined(network, frames.cycles), float(frames.spacing_mm[0])
             scores = patient_scores(found, frames.maps, frames.known, spacing_mm)
             rows.append(cell._asdict() | {"split": split, "patient": patient} | scores)
@@ -109,8 +127,39 @@ def scores_of(
 
 
 def write_scores(folder: Path, cell: Cell, scores: pd.DataFrame) -> None:
-    """Write a table of `scores_of` into a folder, and print its means."""
+    """Write a table of `scores_of` into a folder, and print the means of val.
+
+    Those of test are for the end.
+    """
     with atomic_file(folder / f"{cell}.csv") as partial:
         scores.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    if len(scores):
-        print(scores.groupby("split")[["dice_endo", "dice_epi", "distance_mm_endo"]].mean())
+    val = scores[scores["split"] == "val"] if len(scores) else scores
+    if len(val):
+        means = val[["dice_endo", "dice_epi", "distance_mm_endo"]].mean()
+        print(f"{cell}, on val: " + ", ".join(f"{key} {mean:.4f}" for key, mean in means.items()))
+
+
+def read_scores(folder: Path, cell: Cell) -> pd.DataFrame:
+    """Read what `write_scores` wrote; nothing where nobody was judged.
+
+    Raises
+    ------
+    CineganError
+        If the cell has not been scored.
+    """
+    path = folder / f"{cell}.csv"
+    try:  # a patient may be called NA
+        return pd.read_csv(path, dtype={"patient": str}, keep_default_na=False, na_values=[""])
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except FileNotFoundError:
+        raise CineganError(f"{path}: not found; `dvc repro study` makes it") from None
+
+
+def remove_others(folder: Path, cells: Collection[Cell]) -> None:
+    """Remove scores of former arms, shares and seeds, which DVC can bring back from its cache."""
+    kept = {f"{cell}.csv" for cell in cells}
+    for path in sorted(folder.glob("*.csv")):
+        if path.name not in kept:
+            path.unlink()
+            print(f"{path}: of no arm, share and seed of this study; removed")

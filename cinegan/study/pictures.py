@@ -21,6 +21,8 @@ Picture = tuple[str, NDArray[Any], NDArray[Any]]  # title, (H, W) and its maps (
 
 COLOURS = dict(zip(KINDS, ("#ff5050", "#ffd24a"), strict=True))
 ENDO = KINDS.index("endo")
+HALF = 127.5  # of a map, where its outline is
+BENT_MM = 5.0
 
 
 def draw_outlines(path: Path, real: Frames, synthetic: Frames, columns: int = 6) -> None:
@@ -38,8 +40,8 @@ def draw_outlines(path: Path, real: Frames, synthetic: Frames, columns: int = 6)
         drawn = np.flatnonzero((frames.known[..., ENDO].sum(axis=1) > 1) & _has_cavity(frames))
         spread = np.linspace(0, len(drawn) - 1, min(columns, len(drawn))).round().astype(int)
         of_both = [_moments(frames, row) for row in drawn[spread].tolist()]
-        for moment, pictures in zip(("ED", "ES"), zip(*of_both, strict=True), strict=True):
-            rows.append([(f"{whose}, {moment}", *each) for each in pictures])
+        for k, moment in enumerate(("ED", "ES")):
+            rows.append([(f"{whose}, {moment}", *each[k]) for each in of_both])
     _draw(path, rows)
 
 
@@ -53,7 +55,7 @@ def draw_augmentations(
     frames : Frames
         The one with the largest cavity is shown.
     moves, looks : Affine, Photometric
-        The ranges; a kind that is left out is shown nevertheless, at 5 mm of bending.
+        The ranges. Bending is shown even where it is left out, at `BENT_MM`.
     times : float
         The ranges shown are so many times as wide.
     """
@@ -66,7 +68,8 @@ def draw_augmentations(
     plain = Photometric(brightness=0, contrast=0, gamma=0, shading=0, noise=0, blur_mm=0)
     moved: list[Picture] = [("as it is", picture[..., 0], maps)]
     for kind, most in moves.model_dump().items():
-        only = still.model_copy(update={kind: times * most or 5.0})
+        shown_at = BENT_MM if kind == "elastic_mm" and not most else times * most
+        only = still.model_copy(update={kind: shown_at})
         one, its_maps = affine([picture, maps], only, spacing, _Ends())
         moved.append((kind.split("_")[0], one[..., 0], its_maps))
     shown: list[Picture] = []
@@ -120,9 +123,8 @@ def _draw(path: Path, rows: list[list[Picture]]) -> None:
             place.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1)
             place.set_title(title, fontsize=8)
             for k, kind in enumerate(KINDS):
-                if np.ptp(maps[..., k]):
-                    middle = maps[..., k].max() / 2
-                    place.contour(maps[..., k], [middle], colors=COLOURS[kind], linewidths=1)
+                if maps[..., k].max() > HALF > maps[..., k].min():
+                    place.contour(maps[..., k], [HALF], colors=COLOURS[kind], linewidths=1)
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120, metadata={"Software": None})
     pyplot.close(figure)

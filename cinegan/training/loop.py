@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +18,9 @@ from tqdm import tqdm
 
 from cinegan import figures
 from cinegan.data.conditions import Conditions
+from cinegan.data.labels import NO_CHANNELS, Channels
 from cinegan.errors import CineganError
-from cinegan.files import atomic_file, atomic_folder, sha256
+from cinegan.files import atomic_file, atomic_folder, sha256, sha256_of_arrays
 from cinegan.models import DISCRIMINATOR_WEIGHTS, WEIGHTS
 from cinegan.params import FRESH, Budget, Model
 from cinegan.sampling import draw_cycles
@@ -48,7 +48,7 @@ CyclesAt = Callable[[int], np.ndarray]  # size to (n, size, size, phases + label
 def train(
     cycles_at: CyclesAt,
     patients: np.ndarray,
-    labels: Sequence[str] = (),
+    labels: Channels = NO_CHANNELS,
     told: pd.DataFrame | None = None,
     *,
     name: str,
@@ -72,7 +72,7 @@ def train(
         Size to the real cycles of the train patients, (n, size, size, phases + labels) uint8.
     patients : (n,) str
         The patient of each.
-    labels : sequence of str
+    labels : Channels
         What the last channels are maps of, if any are.
     told : DataFrame, optional
         What each cycle is, and networks are told, as `conditions.of_cycles` says it.
@@ -324,7 +324,7 @@ def _write_curves(path: Path, history: list[list[float]]) -> None:
 def _record(
     cycles: np.ndarray,
     patients: np.ndarray,
-    labels: Sequence[str],
+    labels: Channels,
     vectors: np.ndarray,
     model: Model,
     budget: Budget,
@@ -332,18 +332,17 @@ def _record(
     threads: int,
 ) -> dict[str, Any]:
     """What the result depends on but for the devices, and what rebuilds the networks."""
-    digest = hashlib.sha256(np.ascontiguousarray(cycles).tobytes())
-    digest.update(vectors.tobytes())
     return {
         **model.model_dump(exclude={"budgets", "folder"}),
         **budget.model_dump(exclude_none=True),
-        "phases": cycles.shape[-1] - len(labels),
-        "label_channels": list(labels),
+        "phases": cycles.shape[-1] - len(labels.names),
+        "label_channels": labels.names,
+        "label_phases": labels.phases,
         "seed": seed,
         "threads": threads,
         "train_cycles": len(cycles),
         "train_patients": len(set(patients)),
-        "train_sha256": digest.hexdigest(),
+        "train_sha256": sha256_of_arrays(cycles, vectors),
     }
 
 

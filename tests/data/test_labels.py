@@ -7,11 +7,14 @@ from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_coho
 from cinegan.data.labels import (
     EXPERT,
     KINDS,
+    NO_CHANNELS,
     UNKNOWN,
     channels,
+    channels_of,
     coverage,
     joint,
     labels_of,
+    moments_of,
     source_for,
     source_of,
 )
@@ -55,14 +58,59 @@ def cohort(tmp_path):
 
 def test_a_map_has_the_area_and_the_place_of_its_contour():
     for size in (SIDE, 2 * SIDE):
-        share = coverage(contour(0, 0, "endo", 8.0), SIDE, size) / 255
         factor = size / SIDE
+        points = (circle(15.0, 12.0, 8.0) + 0.5) * factor - 0.5
+        share = coverage(points, size) / 255
         assert share.sum() == pytest.approx(np.pi * 64 * factor**2, rel=0.01)
         rows, columns = np.mgrid[:size, :size]
         found = [(share * each).sum() / share.sum() for each in (columns, rows)]
         assert found == pytest.approx([(15.5 * factor) - 0.5, (12.5 * factor) - 0.5], abs=0.06)
         assert share[0, 0] == 0
         assert share[round(12 * factor), round(15 * factor)] == 1
+
+
+def test_maps_lie_where_a_field_that_is_not_square_is_padded_and_resized(tmp_path):
+    stack = np.zeros((1, 20, 40, PHASES), np.int16)
+    rows, columns = np.mgrid[:20, :40]
+    disc = np.hypot(rows - 8, columns - 27) < 5
+    stack[:, disc] = 900
+    spacing = {"spacing_row_mm": 1.5, "spacing_column_mm": 1.5}
+    drawn = [PlacedContour(0, 0, "endo", circle(27.0, 8.0, 5.0))]
+    made = [PatientCycles("A", stack, [{"patient": "A", "split": "train", **spacing}], drawn)]
+    write_cohort(tmp_path / "wide", made)
+    cohort = Cohort(tmp_path / "wide")
+    for size in (40, 64):
+        inside = labels_of(cohort, "A", size, "expert").maps[0, :, :, 0, 0] > 127
+        bright = cohort.grey("A", size)[0, :, :, 0] > 127
+        assert bright.any()
+        assert (inside & bright).sum() / (inside | bright).sum() > 0.85
+
+
+def test_end_diastole_is_the_patients_not_the_slices(tmp_path):
+    def of(*drawn):
+        write_cohort(tmp_path / "cycles", [patient("A", "train", list(drawn))])
+        return moments_of(Cohort(tmp_path / "cycles"), "A")
+
+    assert of(*DRAWN) == {"ED": 1, "ES": 4}
+    # Of one slice the endocardium at end-diastole alone, in another it is larger at end-systole.
+    odd = [contour(1, 1, "endo", 3), contour(1, 4, "endo", 4), contour(2, 1, "endo", 2)]
+    assert of(*DRAWN[:3], *odd) == {"ED": 1, "ES": 4}
+    assert of(contour(0, 3, "endo", 5), contour(0, 5, "endo", 6)) == {"ED": 5, "ES": 3}
+    assert of(contour(0, 3, "endo", 5), contour(0, 3, "epi", 6)) == {"ED": 3}
+    assert of(contour(0, 3, "endo", 5)) == {"ES": 3}
+    assert of() == {}
+
+
+def test_the_phases_of_moments_are_those_of_all_patients(cohort, tmp_path):
+    owners = cohort.patient_of_each("train")
+    assert channels_of(cohort, owners, "expert").phases == {"ED": [1], "ES": [4]}
+    assert channels_of(cohort, owners, None) == NO_CHANNELS
+    late = [contour(0, 5, "endo", 8), contour(0, 5, "epi", 9), contour(0, 2, "endo", 5)]
+    write_cohort(tmp_path / "two", [patient("A", "train", DRAWN), patient("BB", "train", late)])
+    two = Cohort(tmp_path / "two")
+    found = channels_of(two, two.patient_of_each("train"), "expert")
+    assert found.names == channels("expert", PHASES)
+    assert found.phases == {"ED": [1, 5], "ES": [2, 4]}
 
 
 def test_what_no_expert_drew_is_unknown_and_what_no_truth_has_is_empty(cohort, tmp_path):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from pathlib import Path
 
 import numpy as np
 from imports import ROOT
 
 from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
-from cinegan.data.labels import channels, joint, source_for
-from cinegan.files import read_json, write_json
+from cinegan.data.labels import channels_of, joint, source_for
+from cinegan.files import read_json, sha256, sha256_of_arrays, write_json
 from cinegan.sampling import write_samples
 
 SIZE, PHASES, NAME, PLAIN = 64, 20, "cinegan64", "dcgan64"
@@ -51,30 +49,34 @@ def patient(name, spacing, step):
 
 def make_project(folder: Path) -> None:
     """All that `read_source` reads, in the current folder's layout."""
-    shutil.copy(ROOT / "params.yaml", folder)
+    params = (ROOT / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(params.replace("source: phantom", "source: sunnybrook", 1))
     write_cohort(folder / "data/ventricles", [patient("A", 2.0, 40.0), patient("B", 3.0, 50.0)])
     cohort = Cohort(folder / "data/ventricles")
     for name, labels in ((NAME, "moments"), (PLAIN, "none")):
         source = source_for(cohort, labels)
-        names = channels(source, PHASES)
-        drawn = np.stack([beating(seed) for seed in range(3)])
-        write_samples(folder / "data/samples" / name, drawn[..., : PHASES + len(names)], names, 1)
+        owners = cohort.patient_of_each("train")
+        labels_of_model = channels_of(cohort, owners, source)
+        names, phases = labels_of_model
         trained = folder / "models" / name
         trained.mkdir(parents=True)
-        (trained / "generator.weights.h5").write_bytes(b"weights")
+        weights = trained / "generator.weights.h5"
+        weights.write_bytes(b"weights")
+        drawn = np.stack([beating(seed) for seed in range(3)])[..., : PHASES + len(names)]
+        made = {"seed": 5, "weights_sha256": sha256(weights)}
+        write_samples(folder / "data/samples" / name, drawn, labels_of_model, 1, made=made)
         record = {
             "architecture": name[:-2],
             "size": SIZE,
             "labels": labels,
             "phases": PHASES,
             "label_channels": names,
+            "label_phases": phases,
             "seed": 4,
             "total_kimg": 20.0,
             "train_cycles": 4,
             "train_patients": 2,
-            "train_sha256": hashlib.sha256(
-                joint(cohort, cohort.patient_of_each("train"), SIZE, source)
-            ).hexdigest(),
+            "train_sha256": sha256_of_arrays(joint(cohort, owners, SIZE, source)),
         }
         write_json(trained / "model.json", record)
 

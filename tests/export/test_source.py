@@ -6,7 +6,7 @@ from small_project import NAME, PLAIN, change
 
 from cinegan.errors import CineganError
 from cinegan.export.source import read_source
-from cinegan.files import write_json
+from cinegan.files import sha256, write_json
 from cinegan.params import load_params
 
 
@@ -34,7 +34,9 @@ def test_only_figures_of_these_samples_are_taken(project):
 
 
 def test_the_key_tells_sources_apart(source, project):
-    (project / f"models/{NAME}/generator.weights.h5").write_bytes(b"others")
+    weights = project / f"models/{NAME}/generator.weights.h5"
+    weights.write_bytes(b"others")
+    change(project / f"data/samples/{NAME}/samples.json", weights_sha256=sha256(weights))
     assert read(NAME, 2).key != source.key
 
 
@@ -55,8 +57,20 @@ def test_the_key_tells_sources_apart(source, project):
             "not the cycles that",
         ),
         (
-            lambda p: change(p / f"data/samples/{NAME}/labels.json", channels=["x"]),
+            lambda p: np.save(
+                p / f"data/samples/{NAME}/labels.npy", np.zeros((3, 64, 64, 2), np.uint8)
+            ),
             "labels of other",
+        ),
+        (
+            lambda p: change(p / f"data/samples/{NAME}/samples.json", weights_sha256="0"),
+            "samples of other weights",
+        ),
+        (
+            lambda p: (p / "params.yaml").write_text(
+                (p / "params.yaml").read_text().replace("source: sunnybrook", "source: phantom")
+            ),
+            "phantom, but .* holds none",
         ),
         (
             lambda p: np.save(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cinegan.params import Affine, Photometric, Segmenter
-from cinegan.segmentation.frames import Frames, phase_of
+from cinegan.segmentation.frames import Frames
 from cinegan.segmentation.learning import batch, loss_of, outlined, teach
 from cinegan.segmentation.scores import patient_scores
 
@@ -100,11 +100,3 @@ def test_what_is_not_known_does_not_count():
     sure = 40 * (2 * maps - 1)
     assert loss(sure, maps) == pytest.approx(0, abs=1e-3)
     assert loss(-sure, maps) > 20
-
-
-def test_a_map_belongs_to_the_phase_whose_picture_it_fits():
-    frames = hearts(5, 3)
-    for cycle, maps in zip(frames.cycles, frames.maps, strict=True):
-        assert phase_of(maps[:, :, 0, 0], cycle) == 0
-        assert phase_of(maps[:, :, 2, 0], cycle) == 2
-    assert phase_of(np.zeros((SIZE, SIZE), np.uint8), frames.cycles[0]) is None

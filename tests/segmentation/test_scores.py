@@ -89,7 +89,9 @@ def test_frames_in_which_nothing_is_found_are_missed_and_unknown_ones_not_judged
     scores = patient_scores(nothing, true, known, 1.0)
     assert scores["dice_endo"] == scores["dice_epi"] == 0
     assert scores["missed_endo"] == scores["missed_epi"] == 1
-    assert np.isnan(scores["distance_mm_endo"])
+    # As far as from outlines that have shrunk to their middles.
+    assert scores["distance_mm_endo"] == pytest.approx((8 + 5) / 2, abs=0.3)
+    assert scores["hausdorff_mm_epi"] == pytest.approx(11, abs=0.3)
     assert scores["area_change_error"] == pytest.approx(1 - 25 / 64, abs=0.03)  # none found, 0
     assert all(
         np.isnan(each) for each in patient_scores(nothing, true, known & False, 1.0).values()
@@ -97,3 +99,15 @@ def test_frames_in_which_nothing_is_found_are_missed_and_unknown_ones_not_judged
     exact = true / np.float32(255)
     exact[..., 1, 1] = 0  # where epi is not known
     assert patient_scores(exact, true, known, 1.0)["dice_epi"] == 1
+
+
+def test_area_change_is_judged_where_both_phases_are_known():
+    true = np.round(255 * stack([[(8, 11), (5, 10)], [(6, 9), (3, 8)]])).astype(np.uint8)
+    found = true / np.float32(255)
+    known = np.ones((2, 2, 2), bool)
+    known[1, 1] = False  # of one slice nobody drew end-systole
+    assert patient_scores(found, true, known, 1.0)["area_change_error"] == 0
+    found[1] = 0  # which is not judged, then
+    assert patient_scores(found, true, known, 1.0)["area_change_error"] == 0
+    known[0, 0] = False
+    assert np.isnan(patient_scores(found, true, known, 1.0)["area_change_error"])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cinegan.study.analysis import SCORES, compare_arms
+from cinegan.study.analysis import SCORES, compare_arms, mean_scores
 
 
 def scores(gain, patients=12, seeds=2, arms=("none", "gan"), noise=0.01):
@@ -13,7 +13,7 @@ def scores(gain, patients=12, seeds=2, arms=("none", "gan"), noise=0.01):
     people = draw.uniform(0.6, 0.9, patients)
     return pd.DataFrame(
         [
-            {"arm": arm, "share": 100, "seed": seed, "patient": f"P{k}"}
+            {"arm": arm, "share": 100, "seed": seed, "split": "test", "patient": f"P{k}"}
             | dict.fromkeys(SCORES, people[k] + gain * (arm != "none") + draw.normal(0, noise))
             for arm in arms
             for seed in range(seeds)
@@ -23,26 +23,30 @@ def scores(gain, patients=12, seeds=2, arms=("none", "gan"), noise=0.01):
 
 
 def test_a_difference_is_found_though_patients_differ_more():
-    found = compare_arms(scores(0.05), seed=0)
+    found = compare_arms(scores(0.05), "split", 0)
     key = "dice_endo_gan_over_none_100"
     assert found[key] == pytest.approx(0.05, abs=0.01)
     assert 0 < found[f"{key}_low"] < found[key] < found[f"{key}_high"]
     assert found[f"{key}_smallest"] < 0.02
     assert (found["n_patients"], found["n_seeds"]) == (12, 2)
     assert "dice_endo_none_over_none_100" not in found
-    assert compare_arms(scores(0.05), seed=0) == found
+    assert compare_arms(scores(0.05), "split", 0) == found
 
 
-def test_no_difference_has_zero_in_its_interval_about_as_often_as_it_says():
+@pytest.mark.parametrize(
+    ("patients", "how"), [(3, "student"), (5, "student"), (10, "resampled"), (20, "resampled")]
+)
+def test_no_difference_has_zero_in_its_interval_about_as_often_as_it_says(patients, how):
     inside = []
-    for seed in range(200):
+    for seed in range(300):
         draw = np.random.default_rng(seed)
-        table = scores(0.0)
-        table[list(SCORES)] += draw.normal(0, 0.03, (len(table), 1))
-        found = compare_arms(table, seed=0)
+        table = scores(0.0, patients=patients, seeds=1, noise=0.0)
+        table["dice_epi"] += draw.normal(0, 0.03, len(table))
+        found = compare_arms(table, "split", seed)
         key = "dice_epi_gan_over_none_100"
         inside.append(found[f"{key}_low"] <= 0 <= found[f"{key}_high"])
-    assert 0.87 <= np.mean(inside) <= 0.99
+    assert found["intervals"] == how
+    assert 0.91 <= np.mean(inside) <= 0.98
 
 
 def test_an_effect_of_the_smallest_size_is_seen_four_times_in_five():
@@ -53,7 +57,7 @@ def test_an_effect_of_the_smallest_size_is_seen_four_times_in_five():
         apart = draw.normal(0, 0.03, 20)
         smallest = (2.093 + 0.861) * 0.03 / np.sqrt(20)  # Student's, 19 degrees of freedom
         table.loc[table["arm"] == "gan", list(SCORES)] += np.tile(apart + smallest, 2)[:, None]
-        found = compare_arms(table, seed=0)
+        found = compare_arms(table, "split", 0)
         seen.append(found["dice_endo_gan_over_none_100_low"] > 0)
     assert 0.72 <= np.mean(seen) <= 0.9
 
@@ -61,7 +65,7 @@ def test_an_effect_of_the_smallest_size_is_seen_four_times_in_five():
 def test_two_patients_have_no_interval_and_what_was_not_scored_has_its_reason():
     table = scores(0.05, patients=2)
     table["hausdorff_mm_endo"] = np.nan
-    found = compare_arms(table, seed=0)
+    found = compare_arms(table, "split", 0)
     assert found["dice_endo_gan_over_none_100"] is not None
     assert found["dice_endo_gan_over_none_100_low"] is None
     assert "an interval takes 3" in found["dice_endo_gan_over_none_100_low_reason"]
@@ -73,8 +77,38 @@ def test_two_patients_have_no_interval_and_what_was_not_scored_has_its_reason():
 def test_what_classical_and_synthetic_frames_add_is_told_over_none_and_over_classical():
     table = scores(0.05, arms=("none", "classical", "classical_gan"), noise=0.0)
     table.loc[table["arm"] == "classical_gan", list(SCORES)] += 0.02
-    found = compare_arms(table, seed=0)
+    found = compare_arms(table, "split", 0)
     assert found["dice_epi_classical_gan_over_none_100"] == pytest.approx(0.07, abs=1e-6)
     assert found["dice_epi_classical_gan_over_classical_100"] == pytest.approx(0.02, abs=1e-6)
-    alone = compare_arms(table[table["arm"] == "classical_gan"], seed=0)
+    alone = compare_arms(table[table["arm"] == "classical_gan"], "split", 0)
     assert not [key for key in alone if "_over_" in key]
+
+
+def test_val_is_not_compared_and_a_left_out_patient_is_judged_once():
+    table = scores(0.05)
+    val = table.assign(split="val", **dict.fromkeys(SCORES, 0.0))
+    assert compare_arms(pd.concat([table, val]), "split", 0) == compare_arms(table, "split", 0)
+    assert compare_arms(table, "leave_one_out", 0)["n_seeds"] == 1
+    assert compare_arms(val, "split", 0)["skipped"]
+    assert compare_arms(pd.DataFrame(), "split", 0)["n_patients"] == 0
+    assert set(mean_scores(val)) == {f"{score}_val" for score in SCORES}
+    assert mean_scores(pd.DataFrame()) == {}
+
+
+def test_an_interval_does_not_depend_on_which_other_arms_there_are():
+    two, three = scores(0.05), scores(0.05, arms=("none", "affine", "gan"))
+    gan = two[two["arm"] == "gan"]
+    three = pd.concat([three[three["arm"] != "gan"], gan])
+    three.loc[three["arm"] == "none", list(SCORES)] = two.loc[
+        two["arm"] == "none", list(SCORES)
+    ].to_numpy()
+    key = "dice_endo_gan_over_none_100_low"
+    assert compare_arms(three, "split", 0)[key] == compare_arms(two, "split", 0)[key]
+
+
+def test_who_has_no_score_in_one_arm_is_no_pair():
+    table = scores(0.05)
+    table.loc[(table["patient"] == "P3") & (table["arm"] == "gan"), "dice_endo"] = np.nan
+    found = compare_arms(table, "split", 0)
+    assert found["dice_endo_gan_over_none_100_n"] == 11
+    assert found["dice_epi_gan_over_none_100_n"] == 12

@@ -6,7 +6,7 @@ import pytest
 from cinegan.data.cohort import INDEX, Cohort, PatientCycles, PlacedContour, write_cohort
 from cinegan.errors import CineganError
 from cinegan.params import Study
-from cinegan.study.arms import ARMS, fold_of, subset
+from cinegan.study.arms import ARMS, fold_of, share_and_seed, subset
 
 SPLITS = {"A1": "train", "A2": "train", "A3": "train", "A4": "train", "A5": "val", "A6": "test"}
 WITHOUT_CONTOURS = "A2"
@@ -14,21 +14,25 @@ WITHOUT_CONTOURS = "A2"
 
 @pytest.fixture
 def cohort(tmp_path):
+    return cohort_without(tmp_path / "cycles", {WITHOUT_CONTOURS})
+
+
+def cohort_without(folder, contours_of):
     stack = np.arange(2 * 8 * 8 * 4, dtype=np.int16).reshape(2, 8, 8, 4)
     drawn = [PlacedContour(0, 0, "endo", np.array([[2.0, 2], [6, 2], [4, 6]]))]
     write_cohort(
-        tmp_path / "cycles",
+        folder,
         [
             PatientCycles(
                 patient,
                 stack,
                 [{"patient": patient, "split": split}] * 2,
-                [] if patient == WITHOUT_CONTOURS else drawn,
+                [] if patient in contours_of else drawn,
             )
             for patient, split in SPLITS.items()
         ],
     )
-    return Cohort(tmp_path / "cycles")
+    return Cohort(folder)
 
 
 def test_arms_are_those_that_the_parameters_may_name():
@@ -40,16 +44,17 @@ def test_arms_are_those_that_the_parameters_may_name():
 
 def test_a_smaller_share_is_of_the_larger_ones_patients():
     patients = [f"PHA{k:05}01" for k in range(1, 33)]
-    quarter, half, all_ = (subset(patients, share, seed=1) for share in (25, 50, 100))
+    quarter, half, all_ = (subset(patients, patients, share, seed=1) for share in (25, 50, 100))
     assert (len(quarter), len(half), all_) == (8, 16, patients)
     assert set(quarter) < set(half)
-    assert subset(patients * 2, 25, seed=1) == quarter != subset(patients, 25, seed=2)
-    assert len(subset(patients, 1, seed=1)) == 1
+    again = subset(patients * 2, patients, 25, seed=1)
+    assert again == quarter != subset(patients, patients, 25, seed=2)
+    assert subset(patients, patients[7:8], 1, seed=1) == patients[7:8]  # who can teach alone
 
 
 @pytest.mark.parametrize(("share", "count"), [(25, 1), (50, 2), (100, 4)])
 def test_of_a_split_train_teaches_and_the_others_judge(cohort, share, count):
-    fold = fold_of(cohort, "expert", "split", share, seed=3)
+    fold = fold_of(cohort, "split", share, seed=3)
     assert len(fold.learn) == count
     assert {SPLITS[patient] for patient in fold.learn} == {"train"}
     assert fold.judge == {"val": ["A5"], "test": ["A6"]}
@@ -57,12 +62,12 @@ def test_of_a_split_train_teaches_and_the_others_judge(cohort, share, count):
 
 
 def test_each_patient_with_contours_is_left_out_once_and_all_others_teach(cohort):
-    folds = [fold_of(cohort, "expert", "leave_one_out", 100, seed) for seed in range(5)]
+    folds = [fold_of(cohort, "leave_one_out", 100, seed) for seed in range(5)]
     assert [fold.judge["test"] for fold in folds] == [["A1"], ["A3"], ["A4"], ["A5"], ["A6"]]
     for fold in folds:
         assert sorted(fold.learn + fold.judge["test"]) == sorted(SPLITS)
     with pytest.raises(CineganError, match=r"study.seeds: 5, but 5 patients .* within 0 to 4"):
-        fold_of(cohort, "expert", "leave_one_out", 100, 5)
+        fold_of(cohort, "leave_one_out", 100, 5)
 
 
 def test_a_patient_in_two_splits_is_refused(cohort):
@@ -70,4 +75,27 @@ def test_a_patient_in_two_splits_is_refused(cohort):
     table.loc[0, "split"] = "test"
     table.to_csv(cohort.folder / INDEX, index=False)
     with pytest.raises(CineganError, match="patient A1 is in more than one split"):
-        fold_of(Cohort(cohort.folder), "expert", "split", 100, 0)
+        fold_of(Cohort(cohort.folder), "split", 100, 0)
+
+
+@pytest.mark.parametrize("lacking", ["train", "val", "test", "all"])
+def test_who_has_no_contours_does_not_judge_and_without_them_all_is_skipped(tmp_path, lacking):
+    without = {p for p, split in SPLITS.items() if lacking in (split, "all")}
+    cohort = cohort_without(tmp_path / "other", without)
+    fold = fold_of(cohort, "split", 100, 0)
+    told = {
+        "train": "no patient who teaches has contours",
+        "test": "no patient who judges has contours",
+        "all": "no contours, so there is nothing to learn",
+    }
+    assert bool(fold.skipped) == (lacking in told)
+    assert told.get(lacking, "") in fold.skipped
+    if lacking == "val":
+        assert fold.judge == {"val": [], "test": ["A6"]}
+
+
+@pytest.mark.parametrize("arguments", [[], ["25"], ["25", "x"], ["1", "2", "3"]])
+def test_a_share_and_a_seed_are_two_whole_numbers(arguments):
+    assert share_and_seed(["25", "3"]) == (25, 3)
+    with pytest.raises(CineganError, match="name a share, percent, and a seed"):
+        share_and_seed(arguments)

@@ -5,19 +5,20 @@ import pandas as pd
 import pytest
 
 from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
+from cinegan.data.labels import NO_CHANNELS
 from cinegan.errors import CineganError
 from cinegan.params import Affine, Photometric, Segmenter
 from cinegan.sampling import write_samples
-from cinegan.study.analysis import SCORES, compare_arms
+from cinegan.study.analysis import SCORES, compare_arms, mean_scores
 from cinegan.study.figure import draw_study
-from cinegan.study.judging import Cell, scores_of, write_scores
-from stages.study import mean_scores, read_scores
+from cinegan.study.judging import Cell, read_scores, remove_others, scores_of, write_scores
 
 SIDE, PHASES = 16, 4
 SPLITS = {"A1": "train", "A2": "train", "A3": "val", "A4": "test", "A5": "test", "A6": "test"}
 JUDGED = ("val", "test")
 RECIPE = {
     "protocol": "split",
+    "size": SIDE,
     "segmenter": Segmenter(filters=[4, 8], batch=4, steps=2, learning_rate=1e-2),
     "moves": Affine(rotation_deg=9, translation_mm=1, scale=0.1, shear_deg=1, elastic_mm=0),
     "looks": Photometric(brightness=0.1, contrast=0, gamma=0, shading=0, noise=0, blur_mm=0),
@@ -30,7 +31,7 @@ def circle(radius):
     return np.stack([8 + radius * np.cos(angle), 8 + radius * np.sin(angle)], axis=1)
 
 
-def cohort_in(folder, drawn=True):
+def cohort_in(folder, without=()):
     stack = np.random.default_rng(0).integers(0, 900, (2, SIDE, SIDE, PHASES)).astype(np.int16)
     contours = [
         PlacedContour(0, 0, "endo", circle(4)),
@@ -45,7 +46,7 @@ def cohort_in(folder, drawn=True):
                 patient,
                 stack,
                 [{"patient": patient, "split": split, **rows}] * 2,
-                contours if drawn else [],
+                [] if patient in without else contours,
             )
             for patient, split in SPLITS.items()
         ],
@@ -64,11 +65,11 @@ def test_all_who_judge_are_scored_and_arms_compared(tmp_path):
             "test": ["A4", "A5", "A6"],
         }
         write_scores(tmp_path, cell, scores)
-        tables.append(read_scores(tmp_path / f"{arm}-100-0.csv"))
+        tables.append(read_scores(tmp_path, cell))
         assert set(SCORES) < set(tables[-1].columns)
         assert set(mean_scores(tables[-1])) == {f"{s}_{on}" for s in SCORES for on in JUDGED}
     table = pd.concat(tables)
-    found = compare_arms(table[table["split"] == "test"], seed=0)
+    found = compare_arms(table, "split", 0)
     assert found["n_patients"] == 3
     assert found["dice_endo_classical_over_none_100"] is not None
     draw_study(tmp_path / "study.png", found, ["none", "classical"], [100])
@@ -78,24 +79,57 @@ def test_all_who_judge_are_scored_and_arms_compared(tmp_path):
 
 
 def test_without_contours_there_is_nothing_to_score(tmp_path, capsys):
-    cohort, cell = cohort_in(tmp_path / "cohort", drawn=False), Cell("none", 100, 0)
+    cohort, cell = cohort_in(tmp_path / "cohort", without=SPLITS), Cell("none", 100, 0)
     scores = scores_of(cell, cohort, **RECIPE)
     assert (
         "no contours, so there is nothing to learn to outline; skipped" in capsys.readouterr().out
     )
     write_scores(tmp_path, cell, scores)
-    assert not len(read_scores(tmp_path / "none-100-0.csv"))
+    assert not len(read_scores(tmp_path, cell))
+    found = compare_arms(read_scores(tmp_path, cell), "split", 0)
+    assert "nothing to compare" in found["skipped"]
+    draw_study(tmp_path / "study.png", found, ["none", "gan"], [100])
     with pytest.raises(CineganError, match="`dvc repro study` makes it"):
-        read_scores(tmp_path / "gan-100-0.csv")
+        read_scores(tmp_path, Cell("gan", 100, 0))
 
 
 def test_an_arm_of_a_gan_without_labels_is_refused(tmp_path):
     cohort = cohort_in(tmp_path / "cohort")
-    write_samples(tmp_path / "samples", np.zeros((2, SIDE, SIDE, PHASES), np.uint8), [], 2)
+    write_samples(tmp_path / "samples", np.zeros((2, SIDE, SIDE, PHASES), np.uint8), NO_CHANNELS, 2)
     with pytest.raises(CineganError, match="samples without labels, which cannot teach"):
         scores_of(Cell("gan", 100, 0), cohort, **RECIPE, samples=tmp_path / "samples", ratio=1.0)
 
 
 def test_a_cell_is_named_by_a_commands_arguments():
-    assert Cell.of("classical_gan", "25", "3") == ("classical_gan", 25, 3)
-    assert str(Cell.of("none", "100", "0")) == "none-100-0"
+    assert Cell.of(["classical_gan", "25", "3"], synthetic=True) == ("classical_gan", 25, 3)
+    assert str(Cell.of(["none", "100", "0"], synthetic=False)) == "none-100-0"
+    with pytest.raises(CineganError, match="arm 'gan': there are none, affine, photometric, class"):
+        Cell.of(["gan", "25", "3"], synthetic=False)
+    with pytest.raises(CineganError, match="arm 'none': there are gan, classical_gan"):
+        Cell.of(["none", "25", "3"], synthetic=True)
+    with pytest.raises(CineganError, match="arm ''"):
+        Cell.of([], synthetic=False)
+    with pytest.raises(CineganError, match="name a share"):
+        Cell.of(["none", "all"], synthetic=False)
+
+
+def test_a_val_patient_without_contours_does_not_judge(tmp_path):
+    cohort = cohort_in(tmp_path / "cohort", without=("A3",))
+    scores = scores_of(Cell("none", 100, 0), cohort, **RECIPE)
+    assert set(scores["split"]) == {"test"}
+    write_scores(tmp_path, Cell("none", 100, 0), scores)
+
+
+def test_a_patient_may_be_called_NA(tmp_path):  # noqa: N802
+    table = pd.DataFrame([{"patient": "NA", "split": "test", "dice_endo": np.nan}])
+    write_scores(tmp_path, Cell("none", 100, 0), table)
+    assert read_scores(tmp_path, Cell("none", 100, 0))["patient"].tolist() == ["NA"]
+
+
+def test_scores_of_former_arms_are_removed(tmp_path):
+    kept, other = Cell("none", 100, 0), Cell("gan", 25, 0)
+    for cell in (kept, other):
+        write_scores(tmp_path, cell, pd.DataFrame())
+    (tmp_path / ".gitignore").write_text("")
+    remove_others(tmp_path, [kept])
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".gitignore", "none-100-0.csv"]
