@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import cinegan
 from cinegan.data.cohort import Cohort
@@ -21,7 +22,7 @@ from cinegan.export.geometry import Geometry, geometry_of
 from cinegan.files import read_json, sha256, sha256_of_arrays
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import Params
-from cinegan.sampling import CYCLES, LABELS
+from cinegan.sampling import CONDITIONS, CYCLES, LABELS
 from cinegan.sampling import RECORD as SAMPLES_RECORD
 from cinegan.segmentation.synthetic import placed
 
@@ -67,6 +68,8 @@ class Source:
     sampling_seed : int
     data_source : str
         "phantom", "sunnybrook" or "folder".
+    conditions : DataFrame or None
+        What each of `cycles` was asked to be; None of a model that is not told.
     copying : dict or None
         What was measured of these samples; None if nothing was.
     """
@@ -81,6 +84,7 @@ class Source:
     cycles_sha256: str
     sampling_seed: int
     data_source: str
+    conditions: pd.DataFrame | None
     copying: dict[str, Any] | None
 
     @cached_property
@@ -142,6 +146,8 @@ def read_source(
     cohort = Cohort(Path(model.folder))
     _check_cohort(cohort, record, model.size, name)
     geometry = geometry_of(cohort, cycles.shape[1], cycles.shape[-1])
+    asked = pd.read_csv(folder / CONDITIONS) if (folder / CONDITIONS).exists() else None
+    asked = None if asked is None else asked[:count]
     labels = None
     if labelled:
         labels = _labels(name, folder, record, cycles[:count], geometry.spacing_mm)
@@ -156,6 +162,7 @@ def read_source(
         cycles_sha256=sha256(folder / CYCLES),
         sampling_seed=made["seed"],
         data_source=_source_of_data(cohort, params),
+        conditions=asked,
         copying=_copying(Path("metrics/models") / f"{name}.json", cycles),
     )
 

@@ -14,7 +14,7 @@ from cinegan.export.nnunet import begin_dataset, write_cases, write_dataset_json
 from cinegan.export.series import write_series
 from cinegan.export.source import Source
 from cinegan.files import atomic_folder, write_json
-from cinegan.sampling import CYCLES, LABELS
+from cinegan.sampling import CONDITIONS, CYCLES, LABELS
 
 FORMATS = ("dicom", "nifti", "arrays")
 CLASSES, CHANNELS = "classes.npy", "labels.json"
@@ -90,6 +90,8 @@ def _write_arrays(folder: Path, source: Source) -> int:
     """Write cycles as sampled, and labels as sampled and as classes."""
     folder.mkdir()
     np.save(folder / CYCLES, source.cycles)
+    if source.conditions is not None:
+        source.conditions.to_csv(folder / CONDITIONS, index=False, lineterminator="\n")
     if source.labels is None:
         return 1
     np.save(folder / LABELS, source.labels.maps)

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 
 from cinegan.files import atomic_file
-from cinegan.study.analysis import BASELINE
+from cinegan.study.analysis import BASELINE, bases_of
 
 matplotlib.use("Agg")
 
@@ -26,7 +26,7 @@ COLOURS = {
 def draw_study(
     path: Path, found: Mapping[str, Any], arms: Sequence[str], shares: Sequence[int]
 ) -> None:
-    """Draw Dice of endocardium and epicardium: above as it is, below the difference from `none`.
+    """Draw Dice of endocardium and epicardium: above as it is, below differences between arms.
 
     Parameters
     ----------
@@ -38,36 +38,57 @@ def draw_study(
     figure, axes = pyplot.subplots(
         2, 2, figsize=(9, 6), sharex=True, sharey="row", layout="constrained"
     )
-    others = [arm for arm in arms if arm != BASELINE]
+    pairs = [(arm, other) for arm in arms for other in bases_of(arm, arms)]
     for column, kind in enumerate(("endo", "epi")):
         above, below = axes[:, column]
-        above.set_title(f"{kind}cardium")
+        above.set_title(f"{kind}cardium, {found['n_patients']} test patients")
         for k, arm in enumerate(arms):
-            colour = COLOURS.get(arm, "#5a5a5a")
-            places = np.arange(len(shares)) + 0.12 * (k - (len(arms) - 1) / 2)
             means = [_number(found, f"dice_{kind}_{arm}_{share}") for share in shares]
-            above.plot(places, means, "o", color=colour, label=arm.replace("_", " + "))
-            if arm not in others:
-                continue
-            keys = [f"dice_{kind}_{arm}_over_{BASELINE}_{share}" for share in shares]
+            places = _beside(len(shares), k, len(arms))
+            above.plot(places, means, "o", color=_colour(arm), label=_told(arm))
+        for k, (arm, other) in enumerate(pairs):
+            keys = [f"dice_{kind}_{arm}_over_{other}_{share}" for share in shares]
             gains = np.array([_number(found, key) for key in keys])
             ends = [[_number(found, f"{key}_{end}") for key in keys] for end in ("low", "high")]
-            reach = [gains - ends[0], ends[1] - gains]
-            below.errorbar(places, gains, reach, fmt="o", color=colour, capsize=3)
+            below.errorbar(
+                _beside(len(shares), k, len(pairs)),
+                gains,
+                [gains - ends[0], ends[1] - gains],
+                fmt="o" if other == BASELINE else "D",
+                color=_colour(arm),
+                markerfacecolor=_colour(arm) if other == BASELINE else "white",
+                label="" if other == BASELINE else f"{_told(arm)} over {_told(other)}",
+                capsize=3,
+            )
         below.axhline(0, color="#9a9a9a", lw=0.8)
         below.set_xticks(np.arange(len(shares)), [f"{share} %" for share in shares])
-        below.set_xlabel("of the train patients")
+        below.set_xlabel("of the patients who may teach")
     axes[0, 0].set_ylabel("Dice on test patients")
-    axes[1, 0].set_ylabel(f"gain over {BASELINE}, 95 % interval")
+    axes[1, 0].set_ylabel(f"gain (over {BASELINE}), 95 % interval")
     for each in axes.flat:
         each.spines[["top", "right"]].set_visible(False)
         each.grid(axis="y", color="#e5e5e5")
         each.set_axisbelow(True)
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, fontsize=8, frameon=False, loc="outside upper center", ncols=6)
+    named = [axis.get_legend_handles_labels() for axis in axes[:, 0]]
+    handles = [handle for told, _ in named for handle in told]
+    names = [name for _, told in named for name in told]
+    figure.legend(handles, names, fontsize=8, frameon=False, loc="outside upper center", ncols=7)
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120, metadata={"Software": None})
     pyplot.close(figure)
+
+
+def _beside(shares: int, k: int, count: int) -> np.ndarray:
+    """Places of the k-th of so many points at each share."""
+    return np.arange(shares) + 0.12 * (k - (count - 1) / 2)
+
+
+def _colour(arm: str) -> str:
+    return COLOURS.get(arm, "#5a5a5a")
+
+
+def _told(arm: str) -> str:
+    return arm.replace("_", " + ")
 
 
 def _number(found: Mapping[str, Any], key: str) -> float:
