@@ -8,6 +8,9 @@ import re
 import pytest
 from imports import ROOT
 
+from cinegan.study.arms import ARMS
+from cinegan.study.table import table_of
+
 DOCS = ROOT / "docs"
 MODELS = ("dcgan64", "cinegan64", "dcgan128", "pggan256")
 FAITHFUL = ("precision", "density", "recall", "coverage")
@@ -106,3 +109,15 @@ def test_the_floors_are_those_of_the_default_run(extractors):
             key = label.strip("`") + "_floor"
             wanted = [report[key + end] for end in ("", "_low", "_high")]
             assert numbers(cell) == pytest.approx(wanted, rel=SAME, abs=6e-4), key
+
+
+def test_the_tables_of_the_study_are_of_their_files():
+    text = (DOCS / "study.md").read_text()
+    assert (ROOT / "metrics/plots/study.md").read_text() in text
+    for path in sorted((DOCS / "study").glob("*.json")):
+        found = json.loads(path.read_text())
+        arms = [arm for arm in ARMS if any(f"_{arm}_" in key for key in found)]
+        shares = sorted({int(key.rsplit("_", 1)[1]) for key in found if key[-1].isdigit()})
+        table = table_of(found, arms, shares)
+        assert f"{arms[0]}`" in table
+        assert table in text, path
