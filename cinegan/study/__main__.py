@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cinegan.data.cohort import Cohort
+from cinegan.data.labels import source_of
 from cinegan.errors import run_command
 from cinegan.params import load_params
 from cinegan.segmentation.frames import of_patients
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str]) -> None:
     synthetic = of_samples(Path("data/samples") / params.study.gan, float(real.spacing_mm.mean()))
     folder.mkdir(parents=True, exist_ok=True)
     draw_augmentations(folder / "augment.png", real, params.study.affine, params.study.photometric)
-    draw_outlines(folder / "outlines.png", real, synthetic)
+    whose = "phantom" if source_of(cohort) == "truth" else "real"
+    draw_outlines(folder / "outlines.png", {whose: real, "synthetic": synthetic})
     print(f"augment.png, outlines.png in {folder}")
 
 

@@ -128,7 +128,7 @@ def share_and_seed(arguments: Sequence[str]) -> tuple[int, int]:
     Raises
     ------
     CineganError
-        If they are not two whole numbers.
+        If they are not two whole numbers, or out of range.
     """
     try:
         share, seed = map(int, arguments)
@@ -136,4 +136,6 @@ def share_and_seed(arguments: Sequence[str]) -> tuple[int, int]:
         raise CineganError(
             f"{' '.join(arguments) or 'no arguments'}: name a share, percent, and a seed"
         ) from None
+    if not 1 <= share <= 100 or seed < 0:
+        raise CineganError(f"{share} {seed}: a share is 1 to 100 percent, a seed 0 or more")
     return share, seed

@@ -36,7 +36,7 @@ def draw_study(
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(
-        2, 2, figsize=(9, 6), sharex=True, sharey="row", layout="constrained"
+        2, 2, figsize=(11, 6), sharex=True, sharey="row", layout="constrained"
     )
     pairs = [(arm, other) for arm in arms for other in bases_of(arm, arms)]
     for column, kind in enumerate(("endo", "epi")):
@@ -57,22 +57,20 @@ def draw_study(
                 fmt="o" if other == BASELINE else "D",
                 color=_colour(arm),
                 markerfacecolor=_colour(arm) if other == BASELINE else "white",
-                label="" if other == BASELINE else f"{_told(arm)} over {_told(other)}",
+                label=f"{_told(arm)} over {_told(other)}",
                 capsize=3,
             )
         below.axhline(0, color="#9a9a9a", lw=0.8)
         below.set_xticks(np.arange(len(shares)), [f"{share} %" for share in shares])
-        below.set_xlabel("of the patients who may teach")
+        below.set_xlabel("share of the train patients")
     axes[0, 0].set_ylabel("Dice on test patients")
-    axes[1, 0].set_ylabel(f"gain (over {BASELINE}), 95 % interval")
+    axes[1, 0].set_ylabel("gain in Dice, 95 % interval")
     for each in axes.flat:
         each.spines[["top", "right"]].set_visible(False)
         each.grid(axis="y", color="#e5e5e5")
         each.set_axisbelow(True)
-    named = [axis.get_legend_handles_labels() for axis in axes[:, 0]]
-    handles = [handle for told, _ in named for handle in told]
-    names = [name for _, told in named for name in told]
-    figure.legend(handles, names, fontsize=8, frameon=False, loc="outside upper center", ncols=7)
+    for row in axes:
+        row[0].legend(fontsize=7, frameon=False, loc="center right", bbox_to_anchor=(-0.18, 0.5))
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120, metadata={"Software": None})
     pyplot.close(figure)

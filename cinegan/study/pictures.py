@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +26,22 @@ HALF = 127.5  # of a map, where its outline is
 BENT_MM = 5.0
 
 
-def draw_outlines(path: Path, real: Frames, synthetic: Frames, columns: int = 6) -> None:
-    """Draw cycles from all over both sets, each at end-diastole above end-systole, outlined.
+def draw_outlines(path: Path, sets: Mapping[str, Frames], columns: int = 6) -> None:
+    """Draw cycles of each set, drawn by lot, at end-diastole above end-systole, outlined.
 
     Parameters
     ----------
-    real, synthetic : Frames
-        Real ones come first, two rows each.
+    sets : mapping of str to Frames
+        By what they are called; two rows each.
     columns : int
         At most so many cycles of each.
     """
     rows: list[list[Picture]] = []
-    for whose, frames in (("real", real), ("synthetic", synthetic)):
+    for whose, frames in sets.items():
         drawn = np.flatnonzero((frames.known[..., ENDO].sum(axis=1) > 1) & _has_cavity(frames))
-        spread = np.linspace(0, len(drawn) - 1, min(columns, len(drawn))).round().astype(int)
-        of_both = [_moments(frames, row) for row in drawn[spread].tolist()]
+        # Not every n-th, which may be the same slice of each patient.
+        lot = np.random.default_rng(0).permutation(drawn)[:columns]
+        of_both = [_moments(frames, row) for row in lot.tolist()]
         for k, moment in enumerate(("ED", "ES")):
             rows.append([(f"{whose}, {moment}", *each[k]) for each in of_both])
     _draw(path, rows)

@@ -11,15 +11,15 @@ from cinegan.study.analysis import bases_of
 COLUMNS = (  # title, score, decimals
     ("Dice endo", "dice_endo", 3),
     ("Dice epi", "dice_epi", 3),
-    ("distance endo, epi, mm", "distance_mm", 2),
+    ("surface distance endo, epi, mm", "distance_mm", 2),
     ("Hausdorff endo, epi, mm", "hausdorff_mm", 1),
-    ("area change, error", "area_change_error", 3),
+    ("fractional area change, error", "area_change_error", 3),
 )
 GAINS = ("dice_endo", "dice_epi")
 TITLES = (
     *("of the patients", "arm", *(title for title, *_ in COLUMNS), "over"),
-    *("gain in Dice endo (95 % interval)", "gain in Dice epi (95 % interval)"),
-    "smallest gain seen, endo, epi",
+    *("gain in Dice endo, points (95 % interval)", "gain in Dice epi, points (95 % interval)"),
+    "detectable gain (80 % power), endo, epi",
 )
 
 

@@ -99,3 +99,6 @@ def test_a_share_and_a_seed_are_two_whole_numbers(arguments):
     assert share_and_seed(["25", "3"]) == (25, 3)
     with pytest.raises(CineganError, match="name a share, percent, and a seed"):
         share_and_seed(arguments)
+    for outside in (["0", "0"], ["101", "0"], ["50", "-1"]):
+        with pytest.raises(CineganError, match="a share is 1 to 100 percent, a seed 0 or more"):
+            share_and_seed(outside)

@@ -37,9 +37,9 @@ def coloured(path, kind):
 def test_only_what_is_known_is_outlined(frames, tmp_path):
     nothing = frames.known.copy()
     nothing[2] = False
-    draw_outlines(tmp_path / "both.png", frames, frames)
+    draw_outlines(tmp_path / "both.png", {"real": frames, "synthetic": frames})
     partly = Frames(frames.cycles, frames.maps, nothing, frames.spacing_mm)
-    draw_outlines(tmp_path / "endo.png", partly, partly)
+    draw_outlines(tmp_path / "endo.png", {"real": partly})
     assert coloured(tmp_path / "both.png", "endo") > 100
     assert coloured(tmp_path / "both.png", "epi") > 100
     assert coloured(tmp_path / "endo.png", "endo") > 50
