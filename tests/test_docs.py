@@ -116,7 +116,8 @@ def test_the_tables_of_the_study_are_of_their_files():
     assert (ROOT / "metrics/plots/study.md").read_text() in text
     for path in sorted((DOCS / "study").glob("*.json")):
         found = json.loads(path.read_text())
-        arms = [arm for arm in ARMS if any(f"_{arm}_" in key for key in found)]
+        named = [arm for arm in ARMS if any(f"_{arm}_" in key for key in found)]
+        arms = sorted(named, key=lambda arm: ARMS[arm].synthetic)
         shares = sorted({int(key.rsplit("_", 1)[1]) for key in found if key[-1].isdigit()})
         table = table_of(found, arms, shares)
         assert f"{arms[0]}`" in table
