@@ -38,8 +38,7 @@ from cinegan.params import Data
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 KEY = bytes(32)
-SECONDS = 5.0  # most for one file's decoder, which runs under a limit of its own
-HANGS = 60.0  # seconds after which one file has hung, also on a busy machine
+SECONDS = 5.0  # most for one file; decoding runs under a limit of its own
 MEMORY = 64 * 2**20  # most bytes for one file of a few kilobytes
 
 
@@ -148,7 +147,7 @@ def outcome(work: Callable[[], object]) -> str:
         assert said
         assert len(said.splitlines()) == 1
         assert SECRET.lower() not in said.lower()
-    assert time.monotonic() - begun < HANGS
+    assert time.monotonic() - begun < SECONDS
     return said
 
 
@@ -329,7 +328,7 @@ def test_damaged_archives_leave_a_study_beside_them_whole_or_end_in_one_line(
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
             made = converted(spoil(draw), Path(folder), data_options())
         assert made in (whole, b"")
-        assert time.monotonic() - begun < HANGS
+        assert time.monotonic() - begun < SECONDS
         assert sorted(path.name for path in tmp_path.iterdir()) == ["whole"]
         assert not Path("/tmp/evil").exists()
         outcomes[bool(made)] += 1
@@ -365,7 +364,7 @@ def test_two_hundred_damaged_archives_are_packed_or_left_out_with_a_reason(
             assert {path.name for path in Path(folder).iterdir()} == {"raw"}
             written = b"".join(path.read_bytes() for path in raw.iterdir())
             packed = sum(len(zipfile.ZipFile(path).namelist()) for path in raw.iterdir())
-        assert time.monotonic() - begun < HANGS
+        assert time.monotonic() - begun < SECONDS
         if spoil in (bomb, gzip_bomb):
             assert tracemalloc.get_traced_memory()[1] < MEMORY
             tracemalloc.stop()
