@@ -145,7 +145,7 @@ class Training(Strict):
     beta_2: Fraction
     epsilon: Positive
     ema_decay: Fraction
-    precision: Literal["bfloat16", "float32"]
+    precision: Literal["auto", "bfloat16", "float32"]
     deterministic: bool
     loss: Literal["bce", "wasserstein"]
     label_smoothing: Annotated[float, Field(ge=0, le=0.5)]

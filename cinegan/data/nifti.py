@@ -26,7 +26,7 @@ from cinegan.data.refusal import OtherFileError, RefusedError, refusing
 
 LARGEST = 2**30  # bytes of an unpacked volume
 LARGEST_RATIO, LARGE = 200, 32 * 2**20  # of unpacking: large ones with more are bombs
-MOST_FRAMES = 100_000
+MOST_FRAMES = 10_000  # ten times those of a long study; each is listed before a voxel is read
 HEAD = 64 * 1024  # bytes of a packed file that hold the header, whatever stands before it
 PIECE = 2**20
 HEADER_BYTES, VOXELS_AT = 348, 352

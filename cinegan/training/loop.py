@@ -35,7 +35,7 @@ from cinegan.training.networks import (
     save_networks,
     settle_statistics,
 )
-from cinegan.training.runtime import configure, set_seed
+from cinegan.training.runtime import configure, precision_of, set_seed
 from cinegan.training.schedule import Level, Schedule, at_level
 from cinegan.training.step import AVERAGED, METRICS, Pair, TrainingStep
 from cinegan.workspace import main_checkout
@@ -332,8 +332,10 @@ def _record(
     threads: int,
 ) -> dict[str, Any]:
     """What the result depends on but for the devices, and what rebuilds the networks."""
+    recipe = model.model_dump(exclude={"budgets", "folder"})
+    recipe["training"]["precision"] = precision_of(model.training.precision)
     return {
-        **model.model_dump(exclude={"budgets", "folder"}),
+        **recipe,
         **budget.model_dump(exclude_none=True),
         "phases": cycles.shape[-1] - len(labels.names),
         "label_channels": labels.names,

@@ -12,7 +12,7 @@ PLAIN = {
     "beta_2": 0.999,
     "epsilon": 1e-7,
     "ema_decay": 0.9,
-    "precision": "bfloat16",
+    "precision": "auto",
     "deterministic": True,
     "loss": "bce",
     "label_smoothing": 0.0,

@@ -22,6 +22,7 @@ from cinegan.tracking import Run
 from cinegan.training import loop
 from cinegan.training.checkpoint import Checkpoints
 from cinegan.training.networks import load_generator
+from cinegan.training.runtime import precision_of
 from cinegan.training.step import METRICS, TrainingStep
 
 COUNT = itertools.count()
@@ -93,6 +94,7 @@ def test_training_leaves_networks_pictures_curves_and_record(train, tmp_path):
     assert record["architecture"] == "dcgan"
     assert record["train_cycles"] == 10
     assert record["train_patients"] == 2
+    assert record["training"]["precision"] == precision_of("auto")
     curves = pd.read_csv(tmp_path / "models/tiny/training.csv")
     assert list(curves) == ["kimg", "size", *METRICS]
     assert curves["kimg"].iloc[-1] == pytest.approx(0.04)

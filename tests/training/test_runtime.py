@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from cinegan.params import FRESH
+from cinegan.training import runtime
 from cinegan.training.loop import prepare
-from cinegan.training.runtime import configure
+from cinegan.training.runtime import configure, precision_of
 from cinegan.training.schedule import Level
 
 
@@ -41,3 +42,35 @@ def test_a_training_is_deterministic_unless_told_otherwise(
     recipe = {**block.model_dump(), "phases": 6, "seed": 1, "threads": 2, "start_from": FRESH}
     prepare(Level(16, False, 4, 0, 2, 0), block, recipe, cycles_at)
     assert bool(asked) == deterministic
+
+
+@pytest.mark.parametrize(
+    ("flags", "meant"),
+    [
+        ("fpu sse2 avx2 fma", "float32"),
+        ("avx2 avx512f avx512bw", "float32"),
+        ("avx512f avx512_bf16", "bfloat16"),
+        ("amx_bf16 amx_tile", "bfloat16"),
+        (None, "float32"),  # another system than Linux
+    ],
+)
+def test_auto_is_bfloat16_where_the_processor_computes_in_it(monkeypatch, tmp_path, flags, meant):
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags:
+        cpuinfo.write_text(f"processor : 0\nflags\t\t: {flags}\nbugs : none\n")
+    monkeypatch.setattr(runtime, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert precision_of("auto") == meant
+    assert [precision_of(asked) for asked in ("bfloat16", "float32")] == ["bfloat16", "float32"]
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "meant"),
+    [([(9, 0)], "bfloat16"), ([(8, 0), (7, 5)], "float32"), ([None], "float32")],
+)
+def test_auto_is_bfloat16_where_all_gpus_compute_in_it(monkeypatch, capabilities, meant):
+    details = [{"compute_capability": each} if each else {} for each in capabilities]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(range(len(details))))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.__getitem__)
+    assert precision_of("auto") == meant
+
