@@ -73,4 +73,3 @@ def test_auto_is_bfloat16_where_all_gpus_compute_in_it(monkeypatch, capabilities
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(range(len(details))))
     monkeypatch.setattr(tf.config.experimental, "get_device_details", details.__getitem__)
     assert precision_of("auto") == meant
-
