@@ -176,8 +176,14 @@ class Cohort:
 
     def spacing_mm(self, patient: str) -> tuple[float, float]:
         """Distance between one patient's rows and between its columns, mm."""
-        first = self.rows(patient).iloc[0]
-        return float(first["spacing_row_mm"]), float(first["spacing_column_mm"])
+        return self._spacings[patient]
+
+    @cached_property
+    def _spacings(self) -> dict[str, tuple[float, float]]:
+        """All patients', looked up once: labels ask for each contour."""
+        firsts = self.index.drop_duplicates("patient")
+        columns = (firsts[name] for name in ("patient", "spacing_row_mm", "spacing_column_mm"))
+        return {p: (float(row), float(column)) for p, row, column in zip(*columns, strict=True)}
 
     def grey(self, patient: str, size: int) -> np.ndarray:
         """One patient's cycles as grey levels, (slices, size, size, phases) uint8.
