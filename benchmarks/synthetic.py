@@ -45,8 +45,16 @@ def measure() -> dict[str, Any]:
     synthetic = of_samples(root / "data/samples" / study.gan, float(real.spacing_mm.mean()))
 
     def taught(frames: Frames, beside: Frames | None = None, ratio: float = 1.0) -> Any:
-        options = {"moves": None, "looks": None, "ratio": ratio, "seed": params.seed}
-        return teach(frames, beside, study.segmenter, **options)  # type: ignore[arg-type]
+        return teach(
+            frames,
+            beside,
+            study.segmenter,
+            moves=None,
+            looks=None,
+            augmented=0.0,
+            ratio=ratio,
+            seed=params.seed,
+        )
 
     def told(network: Any) -> dict[str, float]:
         scores = [

@@ -380,6 +380,7 @@ class Study(Strict):
     seeds: Annotated[list[Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
     protocol: Literal["split", "leave_one_out"]
     ratio: NotNegative
+    augmented: Share
     affine: Affine
     photometric: Photometric
     segmenter: Segmenter

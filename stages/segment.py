@@ -25,6 +25,7 @@ def main(arguments: Sequence[str]) -> None:
         segmenter=study.segmenter,
         moves=study.affine,
         looks=study.photometric,
+        augmented=study.augmented,
         seed=params.seed,
     )
     write_scores(Path("data/scores"), cell, scores)

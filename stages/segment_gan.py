@@ -25,6 +25,7 @@ def main(arguments: Sequence[str]) -> None:
         segmenter=study.segmenter,
         moves=study.affine,
         looks=study.photometric,
+        augmented=study.augmented,
         seed=params.seed,
         samples=Path("data/study") / f"{cell.share}-{cell.seed}" / "samples",
         ratio=study.ratio,

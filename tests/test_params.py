@@ -153,7 +153,11 @@ def test_an_unknown_key_is_refused_with_the_nearest_valid_one(tmp_path, unknown,
         ("models.dcgan64.conditions", "group", "input should be a valid list (it is 'group')"),
         ("models.dcgan64.conditions", ["level", "level"], "one is named twice"),
         ("sample.groups", ["Normal", "Normal"], "one is named twice"),
-        ("models.dcgan64.training.precision", "fp16", "should be 'auto', 'bfloat16' or 'float32'"),
+        (
+            "models.dcgan64.training.precision",
+            "fp16",
+            "input should be 'auto', 'bfloat16' or 'float32'",
+        ),
         ("models.dcgan64.architecture", "dcgam", "no such file in cinegan/models; there are cineg"),
         # what fits together
         ("data.split.test", 0.9, None),

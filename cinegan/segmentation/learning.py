@@ -32,6 +32,7 @@ def teach(
     *,
     moves: Affine | None,
     looks: Photometric | None,
+    augmented: float,
     ratio: float,
     seed: int,
     name: str = "segmenter",
@@ -46,6 +47,9 @@ def teach(
         Of a generator that learnt from the same patients.
     moves, looks : Affine, Photometric, optional
         The classical augmentation, of real and synthetic frames alike.
+    augmented : float
+        Share of the frames that each of both changes; the others stay as they are, so that the
+        network also sees what it will be asked about.
     ratio : float
         Synthetic frames for each real one in a batch.
     seed : int
@@ -65,7 +69,9 @@ def teach(
         draw = np.random.default_rng([seed, number])
         count = round(options.batch * ratio / (1 + ratio)) if synthetic else 0
         pairs = [(real, options.batch - count), (synthetic, count)]
-        parts = [batch(frames, n, moves, looks, draw) for frames, n in pairs if frames and n]
+        parts = [
+            batch(frames, n, moves, looks, augmented, draw) for frames, n in pairs if frames and n
+        ]
         pictures, told = zip(*parts, strict=True)
         return np.concatenate(pictures), np.concatenate(told)
 
@@ -107,9 +113,10 @@ def batch(
     count: int,
     moves: Affine | None,
     looks: Photometric | None,
+    augmented: float,
     draw: np.random.Generator,
 ) -> Batch:
-    """Draw frames and augment them.
+    """Draw frames and augment some of them.
 
     Returns
     -------
@@ -124,9 +131,9 @@ def batch(
         spacing, each = float(frames.spacing_mm[cycle]), draw.spawn(2)
         picture: Singles = frames.cycles[cycle, :, :, phase, None].astype(np.float32) / WHITE
         map_: Singles = frames.maps[cycle, :, :, phase].astype(np.float32) / WHITE
-        if moves:
+        if moves and each[0].random() < augmented:
             picture, map_ = affine([picture, map_], moves, spacing, each[0])
-        if looks:
+        if looks and each[1].random() < augmented:
             picture = photometric(picture, looks, spacing, each[1])
         known = np.broadcast_to(frames.known[cycle, phase], map_.shape)
         pictures.append(2 * picture - 1)

@@ -13,6 +13,7 @@ from cinegan.errors import CineganError
 from cinegan.files import read_json
 from cinegan.sampling import CYCLES, LABELS, RECORD
 from cinegan.segmentation.frames import Frames
+from cinegan.segmentation.scores import largest
 
 WALL_MM = 7.0  # about the thickness of the heart's
 
@@ -67,6 +68,7 @@ def placed(
     maps : (n, H, W, T, len(KINDS)) uint8
     known : (n, T, len(KINDS)) bool
     """
+    drawn = _in_one_piece(drawn)
     if not labels.phases:  # all phases of each kind
         maps = np.stack(np.split(drawn, len(KINDS), axis=-1), axis=-1)
         return maps, np.ones((len(maps), *maps.shape[3:]), bool)
@@ -86,6 +88,15 @@ def placed(
                     maps[row, :, :, phase, KINDS.index(kind)] = drawn[row, ..., place]
                     known[row, phase, KINDS.index(kind)] = True
     return maps, known
+
+
+def _in_one_piece(drawn: np.ndarray) -> np.ndarray:
+    """Maps without islands beside their largest part: a ventricle is one piece."""
+    kept = drawn.copy()
+    for row, place in np.ndindex(len(drawn), drawn.shape[-1]):
+        inside = drawn[row, ..., place] > 127
+        kept[row, ..., place][inside & ~largest(inside)] = 0
+    return kept
 
 
 def phase_of(map_: np.ndarray, cycle: np.ndarray, phases: Sequence[int], wall: int) -> int | None:

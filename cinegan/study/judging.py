@@ -69,6 +69,7 @@ def scores_of(
     segmenter: Segmenter,
     moves: Affine,
     looks: Photometric,
+    augmented: float,
     seed: int,
     samples: Path | None = None,
     ratio: float = 0.0,
@@ -83,6 +84,8 @@ def scores_of(
         Pixels per side of the frames, and of the samples.
     moves, looks : Affine, Photometric
         For the arms that take them.
+    augmented : float
+        Share of the frames that each of both changes.
     seed : int
         Of the project; the cell's is added.
     samples : Path, optional
@@ -112,6 +115,7 @@ def scores_of(
         segmenter,
         moves=moves if arm.affine else None,
         looks=looks if arm.photometric else None,
+        augmented=augmented,
         ratio=ratio,
         seed=seed + cell.seed,
         name=str(cell),

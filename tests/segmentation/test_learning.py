@@ -40,6 +40,7 @@ def test_a_network_learns_to_outline(arm):
         OPTIONS,
         moves=MOVES if classical else None,
         looks=LOOKS if classical else None,
+        augmented=0.5,
         ratio=1.0,
         seed=0,
     )
@@ -54,7 +55,9 @@ def test_a_network_learns_to_outline(arm):
 def test_the_same_seed_gives_the_same_network():
     short = OPTIONS.model_copy(update={"steps": 3})
     made = [
-        teach(hearts(4, 0), None, short, moves=MOVES, looks=LOOKS, ratio=1.0, seed=seed)
+        teach(
+            hearts(4, 0), None, short, moves=MOVES, looks=LOOKS, augmented=1.0, ratio=1.0, seed=seed
+        )
         for seed in (0, 0, 1)
     ]
     first, again, other = ([w.tobytes() for w in each.get_weights()] for each in made)
@@ -66,22 +69,37 @@ def test_a_batch_is_of_what_is_known_and_moves_with_its_maps():
     frames.known[:] = False
     frames.known[2, 1] = True
     frames.known[4, 3, 0] = True
-    pictures, told = batch(frames, 20, None, None, np.random.default_rng(0))
+    pictures, told = batch(frames, 20, None, None, 1.0, np.random.default_rng(0))
     assert (pictures.shape, told.shape) == ((20, 32, 32, 1), (20, 32, 32, 4))
     wanted = {frames.cycles[2, :, :, 1].tobytes(), frames.cycles[4, :, :, 3].tobytes()}
     assert {np.rint((p[..., 0] + 1) * 127.5).astype(np.uint8).tobytes() for p in pictures} == wanted
     assert set(map(tuple, told[:, 0, 0, 2:].tolist())) == {(1.0, 1.0), (1.0, 0.0)}
-    moved = batch(hearts(6, 0), 20, MOVES, None, np.random.default_rng(0))
+    moved = batch(hearts(6, 0), 20, MOVES, None, 1.0, np.random.default_rng(0))
     for picture, map_ in zip(*moved, strict=True):
         inside, outside = (
             picture[..., 0][each] for each in (map_[..., 0] > 0.9, map_[..., 1] < 0.1)
         )
         assert inside.mean() > outside.mean() + 0.8
-    again = batch(hearts(6, 0), 20, MOVES, LOOKS, np.random.default_rng(1))
+    again = batch(hearts(6, 0), 20, MOVES, LOOKS, 1.0, np.random.default_rng(1))
     for one, other in zip(
-        again, batch(hearts(6, 0), 20, MOVES, LOOKS, np.random.default_rng(1)), strict=True
+        again, batch(hearts(6, 0), 20, MOVES, LOOKS, 1.0, np.random.default_rng(1)), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_share_of_the_frames_is_augmented_by_each_alone():
+    frames = hearts(1, 0)
+    as_it_is = {frames.cycles[0, :, :, t].tobytes() for t in range(PHASES)}
+    its_maps = {frames.maps[0, :, :, t].tobytes() for t in range(PHASES)}
+    pictures, told = batch(frames, 400, MOVES, LOOKS, 0.3, np.random.default_rng(0))
+    kept = [
+        np.rint((p[..., 0] + 1) * 127.5).astype(np.uint8).tobytes() in as_it_is for p in pictures
+    ]
+    still = [np.rint(m[..., :2] * 255).astype(np.uint8).tobytes() in its_maps for m in told]
+    assert np.mean(still) == pytest.approx(0.7, abs=0.07)
+    assert np.mean(kept) == pytest.approx(0.49, abs=0.07)
+    never, _ = batch(frames, 50, MOVES, LOOKS, 0.0, np.random.default_rng(0))
+    assert {np.rint((p[..., 0] + 1) * 127.5).astype(np.uint8).tobytes() for p in never} <= as_it_is
 
 
 def test_what_is_not_known_does_not_count():

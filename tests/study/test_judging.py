@@ -21,6 +21,7 @@ RECIPE = {
     "size": SIDE,
     "segmenter": Segmenter(filters=[4, 8], batch=4, steps=2, learning_rate=1e-2),
     "moves": Affine(rotation_deg=9, translation_mm=1, scale=0.1, shear_deg=1, elastic_mm=0),
+    "augmented": 0.5,
     "looks": Photometric(brightness=0.1, contrast=0, gamma=0, shading=0, noise=0, blur_mm=0),
     "seed": 0,
 }
