@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cinegan
+from cinegan.export.cavities import cavities_of
 from cinegan.export.classes import IGNORED, NAMES
 from cinegan.export.measured import copies_of, copies_told, fidelity_of, fidelity_told
 from cinegan.export.source import Labelled, Source
@@ -99,14 +100,14 @@ def card_of(source: Source, files: dict[str, int]) -> dict[str, Any]:
             "orientation": [*geometry.plane.row.tolist(), *geometry.plane.column.tolist()],
             "nominal": ["position_mm", "orientation", "trigger times: the first phase is at 0"],
         },
-        "labels": None if labels is None else _of_labels(labels),
+        "labels": None if labels is None else _of_labels(labels, geometry.spacing_mm),
         "fidelity": fidelity_of(source.figures),
         "copying": copies_of(source.figures),
         "files": files,
     }
 
 
-def _of_labels(labels: Labelled) -> dict[str, Any]:
+def _of_labels(labels: Labelled, spacing_mm: float) -> dict[str, Any]:
     frames = int(labels.known.any(axis=-1).sum())
     of_moments = not labels.known.all()
     return {
@@ -115,6 +116,7 @@ def _of_labels(labels: Labelled) -> dict[str, Any]:
         "frames_with_labels": frames,
         "of_moments": of_moments,
         "moments_left_out": MOMENTS * len(labels.known) - frames if of_moments else 0,
+        "cavities": cavities_of(labels.classes, labels.known, spacing_mm),
     }
 
 
@@ -195,18 +197,28 @@ def _labels(labels: dict[str, Any] | None) -> str:
     if labels is None:
         return "None."
     classes = ", ".join(f"{value} {name}" for name, value in labels["classes"].items())
-    made = (
+    paragraphs = [
         "Made by the network together with the pictures, on "
         f"{labels['frames_with_labels']} frames; "
         f"no expert saw them. Classes: {classes}."
-    )
-    if not labels["of_moments"]:
-        return made
+    ]
+    if labels["of_moments"]:
+        paragraphs[0] += (
+            " What nobody told is `ignore`: all of a frame without labels, and at end-systole, "
+            "where the endocardium alone is outlined, all but the cavity. Outlines were placed at "
+            "the phases whose pictures fit them best; those of "
+            f"{labels['moments_left_out']} moments, which fit no phase of their own, were left out."
+        )
+    return "\n\n".join([*paragraphs, _cavities(labels["cavities"])])
+
+
+def _cavities(cavities: dict[str, Any]) -> str:
+    grown, small = (len(cavities[key]) for key in ("not_smaller_at_end_systole", "small"))
     return (
-        f"{made} What nobody told is `ignore`: all of a frame without labels, and at end-systole, "
-        "where the endocardium alone is outlined, all but the cavity. Outlines were placed at the "
-        "phases whose pictures fit them best; those of "
-        f"{labels['moments_left_out']} moments, which fit no phase of their own, were left out."
+        f"Of {cavities['cycles_with_both_moments']} cycles with labels at end-diastole and at "
+        f"end-systole, {grown} have a cavity that is not smaller at end-systole; {small} cycles "
+        f"have one of less than {cavities['small_mm2']:g} mm² in a frame with labels. None of them "
+        f"was left out: `labels.cavities` in [{CARD_JSON}]({CARD_JSON}) has their numbers."
     )
 
 
