@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -422,6 +423,18 @@ class Params(Strict):
         return models
 
     @model_validator(mode="after")
+    def _all_models_are_told_what_is_sampled(self) -> Params:
+        # The stage `sample` would refuse it, too, but after hours of training.
+        for kind, asked in (("group", self.sample.groups), ("level", self.sample.levels)):
+            untold = [name for name, model in self.models.items() if kind not in model.conditions]
+            if asked and untold:
+                raise ValueError(
+                    f"sample.{kind}s: {', '.join(untold)} cannot be asked for a {kind}; add {kind} "
+                    f"to the conditions of each, or leave sample.{kind}s empty"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _study_takes_a_model_of_ventricles(self) -> Params:
         model = self.models.get(self.study.gan)
         if model is None:
@@ -532,8 +545,13 @@ def _checked(schema: type[Strict], values: Any, path: Path, prefix: str, faults:
 
 def _explain(path: Path, prefix: str, fault: Any) -> str:
     """One line for one fault that pydantic found."""
-    key = ".".join(str(part) for part in [prefix, *fault["loc"]] if part != "") or "the top level"
+    parts = [str(part) for part in [prefix, *fault["loc"]] if part != ""]
     message = fault["msg"].removeprefix("Value error, ")
+    # A check of a whole block names the key below it whose fault it is: "study.gan: no model ...".
+    if below := re.match(r"(\w+(?:\.\w+)*): ", message):
+        parts.append(below[1])
+        message = message[below.end() :]
+    key = ".".join(parts) or "the top level"
     allowed = message[:1].lower() + message[1:]
     given = "" if fault["type"] in ("value_error", "missing") else f" (it is {fault['input']!r})"
     return f"{path}: {key}: {allowed}{given}"

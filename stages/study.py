@@ -1,4 +1,4 @@
-"""The scores of all arms -> what they say: metrics/study.json, its table and its figure."""
+"""The scores of all arms -> what they say: metrics/study.json and, in full, metrics/plots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cinegan import tracking
 from cinegan.errors import run_command
 from cinegan.files import atomic_file, write_json
 from cinegan.params import load_params
-from cinegan.study.analysis import compare_arms, mean_scores
+from cinegan.study.analysis import compare_arms, headline, mean_scores
 from cinegan.study.figure import draw_study
 from cinegan.study.judging import Cell, read_scores, remove_others
 from cinegan.study.table import table_of
@@ -32,7 +32,9 @@ def main(_: Sequence[str]) -> None:
     print(found.get("skipped", told))
     plots = METRICS / "plots"
     rows, table, picture = plots / "study.csv", plots / "study.md", plots / "study.png"
-    write_json(METRICS / "study.json", found)
+    whole = plots / "study.json"
+    write_json(METRICS / "study.json", headline(found, arms, study.shares))
+    write_json(whole, found)
     with atomic_file(rows) as partial:
         scores.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     with atomic_file(table) as partial:
@@ -41,7 +43,7 @@ def main(_: Sequence[str]) -> None:
     with tracking.new_run("study") as run:
         run.params(study.model_dump())
         run.metrics(found)
-        for path in (METRICS / "study.json", rows, table, picture):
+        for path in (whole, rows, table, picture):
             run.artifact(path)
         for cell, of_cell in tables.items():
             with tracking.new_run(str(cell), within=run) as child:

@@ -8,6 +8,7 @@ import re
 import pytest
 from imports import ROOT
 
+from cinegan.study.analysis import headline
 from cinegan.study.arms import ARMS
 from cinegan.study.table import table_of
 
@@ -111,14 +112,26 @@ def test_the_floors_are_those_of_the_default_run(extractors):
             assert numbers(cell) == pytest.approx(wanted, rel=SAME, abs=6e-4), key
 
 
+def arms_and_shares(found):
+    named = [arm for arm in ARMS if any(f"_{arm}_" in key for key in found)]
+    shares = sorted({int(key.rsplit("_", 1)[1]) for key in found if key[-1].isdigit()})
+    return sorted(named, key=lambda arm: ARMS[arm].synthetic), shares
+
+
 def test_the_tables_of_the_study_are_of_their_files():
     text = (DOCS / "study.md").read_text()
     assert (ROOT / "metrics/plots/study.md").read_text() in text
     for path in sorted((DOCS / "study").glob("*.json")):
         found = json.loads(path.read_text())
-        named = [arm for arm in ARMS if any(f"_{arm}_" in key for key in found)]
-        arms = sorted(named, key=lambda arm: ARMS[arm].synthetic)
-        shares = sorted({int(key.rsplit("_", 1)[1]) for key in found if key[-1].isdigit()})
+        arms, shares = arms_and_shares(found)
         table = table_of(found, arms, shares)
         assert f"{arms[0]}`" in table
         assert table in text, path
+
+
+def test_the_default_runs_metric_and_table_are_of_its_whole_comparison():
+    found = json.loads((ROOT / "metrics/plots/study.json").read_text())
+    arms, shares = arms_and_shares(found)
+    assert (ROOT / "metrics/plots/study.md").read_text() == table_of(found, arms, shares)
+    told = json.loads((ROOT / "metrics/study.json").read_text())
+    assert list(told.items()) == list(headline(found, arms, shares).items())

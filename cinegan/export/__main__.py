@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cinegan.errors import CineganError, run_command
+from cinegan.export.measured import warning_of
 from cinegan.export.source import read_source
 from cinegan.export.writing import FORMATS, export
 from cinegan.params import load_params
@@ -14,8 +15,9 @@ from cinegan.params import load_params
 ABOUT = """Export a model's synthetic cycles with their labels for other people's training.
 
 dicom: a series a cycle, with a segmentation. nifti: whole cycles (4D), and the labelled frames as a
-dataset that nnU-Net v2 reads. arrays: .npy. A card says how they were made, from what, and how much
-was copied. Samples are those of data/samples/NAME, which `dvc repro sample@NAME` draws."""
+dataset that nnU-Net v2 reads. arrays: .npy. A card says how they were made, from what, how true to
+life they are and how much was copied. Samples are those of data/samples/NAME, which `dvc repro
+sample@NAME` draws."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -45,6 +47,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     told = ", ".join(f"{number} {kind}" for kind, number in files.items())
     print(f"{len(source.cycles)} cycles in {options.out}: {told}; its CARD.md says what they are")
+    if warning := warning_of(source.figures):
+        print(f"warning: {warning}")
 
 
 def _parser() -> argparse.ArgumentParser:

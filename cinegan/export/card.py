@@ -1,4 +1,4 @@
-"""The card of an export: how it was made, from what, and how much of it is copied.
+"""The card of an export: how it was made, from what, how true to life it is and how much copied.
 
 The form follows Gebru et al. 2021, "Datasheets for Datasets", and Mitchell et al. 2019, "Model
 Cards for Model Reporting".
@@ -6,12 +6,13 @@ Cards for Model Reporting".
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cinegan
+from cinegan.export.cavities import cavities_of
 from cinegan.export.classes import IGNORED, NAMES
+from cinegan.export.measured import copies_of, copies_told, fidelity_of, fidelity_told
 from cinegan.export.source import Labelled, Source
 from cinegan.files import atomic_file, write_json
 
@@ -41,24 +42,7 @@ ORIGINS = {
         "not known to cinegan: ask whose data these were before you pass anything on",
     ),
 }
-# What is told of copies, and what it means.
-COPIES = {
-    "copied": "share of the samples that are near-copies of a train cycle; good: as low as the "
-    "floor",
-    "authentic": "share less like their nearest train cycle than that is like another; good: as "
-    "high as the floor",
-    "likeness_train": "mean likeness to the nearest train cycle; above the floor: copies",
-    "likeness_test": "the same to cycles of patients that the model has not seen",
-    "nearer_train_pixels": "how often a sample is nearer to train than a test cycle is; good: "
-    "about a half",
-}
-OF_COPIES = re.compile(
-    r"^(copied|authentic|likeness|nearer_train_pixels|n_(pool|train|val|test|synthetic))(_|$)"
-)
 MOMENTS = 2  # end-diastole and end-systole
-NOT_MEASURED = (
-    "not measured of these samples: nothing is known of how much was copied from patients"
-)
 
 
 def licence_of(source: Source) -> str:
@@ -75,7 +59,6 @@ def card_of(source: Source, files: dict[str, int]) -> dict[str, Any]:
         How many of each kind were written.
     """
     record, geometry, labels = source.record, source.geometry, source.labels
-    copying = source.copying
     return {
         "synthetic": True,
         "real_patients_shown": 0,
@@ -117,16 +100,14 @@ def card_of(source: Source, files: dict[str, int]) -> dict[str, Any]:
             "orientation": [*geometry.plane.row.tolist(), *geometry.plane.column.tolist()],
             "nominal": ["position_mm", "orientation", "trigger times: the first phase is at 0"],
         },
-        "labels": None if labels is None else _of_labels(labels),
-        "copying": {"measured": False, "why": NOT_MEASURED}
-        if copying is None
-        else {"measured": True}
-        | {key: value for key, value in copying.items() if OF_COPIES.match(key)},
+        "labels": None if labels is None else _of_labels(labels, geometry.spacing_mm),
+        "fidelity": fidelity_of(source.figures),
+        "copying": copies_of(source.figures),
         "files": files,
     }
 
 
-def _of_labels(labels: Labelled) -> dict[str, Any]:
+def _of_labels(labels: Labelled, spacing_mm: float) -> dict[str, Any]:
     frames = int(labels.known.any(axis=-1).sum())
     of_moments = not labels.known.all()
     return {
@@ -135,6 +116,7 @@ def _of_labels(labels: Labelled) -> dict[str, Any]:
         "frames_with_labels": frames,
         "of_moments": of_moments,
         "moments_left_out": MOMENTS * len(labels.known) - frames if of_moments else 0,
+        "cavities": cavities_of(labels.classes, labels.known, spacing_mm),
     }
 
 
@@ -155,6 +137,7 @@ def told(card: dict[str, Any]) -> str:
         f"{card['phases']} phases, 8 bits. **Synthetic: made by a generative network, nobody was "
         "scanned.** For training other models beside real data; not for diagnosis, and no evidence "
         "about any patient. No two cycles are slices of one heart.",
+        *([f"**Warning: {warning}.**"] if (warning := card["fidelity"]["warning"]) else []),
         "## How they were made",
         _rows(
             {
@@ -179,8 +162,10 @@ def told(card: dict[str, Any]) -> str:
         ),
         "What these patients, their scanner and their protocol do not show, these cycles do not "
         "show either.",
+        "## How true to life",
+        fidelity_told(card["fidelity"]),
         "## How much was copied",
-        _copies(card["copying"]),
+        copies_told(card["copying"]),
         "## Geometry",
         _geometry(card["geometry"]),
         "## Labels",
@@ -189,33 +174,6 @@ def told(card: dict[str, Any]) -> str:
         _rows(card["files"]),
     ]
     return "\n\n".join(paragraphs) + "\n"
-
-
-def _copies(copying: dict[str, Any]) -> str:
-    if not copying["measured"]:
-        return f"**This was {copying['why']}.**"
-    lines = [
-        f"Of {copying['n_synthetic']} samples against {copying['n_train']} train cycles. The floor "
-        "is what real cycles of other patients score in the samples' place; in brackets 95 % "
-        "intervals.",
-        "",
-        "| measure | samples | floor | what it is |",
-        "| --- | --- | --- | --- |",
-    ]
-    for key, meaning in COPIES.items():
-        told = " | ".join(_figure(copying, key + end) for end in ("", "_floor"))
-        lines.append(f"| `{key}` | {told} | {meaning} |")
-    return "\n".join(lines)
-
-
-def _figure(copying: dict[str, Any], key: str) -> str:
-    """A figure with its interval, or why there is none."""
-    value, low, high = (copying.get(key + end) for end in ("", "_low", "_high"))
-    if value is None:
-        return f"not measured: {copying.get(f'{key}_reason', 'no reason told')}"
-    return (
-        f"{value:.3g}" if low is None or high is None else f"{value:.3g} ({low:.3g} to {high:.3g})"
-    )
 
 
 def _geometry(geometry: dict[str, Any]) -> str:
@@ -239,18 +197,28 @@ def _labels(labels: dict[str, Any] | None) -> str:
     if labels is None:
         return "None."
     classes = ", ".join(f"{value} {name}" for name, value in labels["classes"].items())
-    made = (
+    paragraphs = [
         "Made by the network together with the pictures, on "
         f"{labels['frames_with_labels']} frames; "
         f"no expert saw them. Classes: {classes}."
-    )
-    if not labels["of_moments"]:
-        return made
+    ]
+    if labels["of_moments"]:
+        paragraphs[0] += (
+            " What nobody told is `ignore`: all of a frame without labels, and at end-systole, "
+            "where the endocardium alone is outlined, all but the cavity. Outlines were placed at "
+            "the phases whose pictures fit them best; those of "
+            f"{labels['moments_left_out']} moments, which fit no phase of their own, were left out."
+        )
+    return "\n\n".join([*paragraphs, _cavities(labels["cavities"])])
+
+
+def _cavities(cavities: dict[str, Any]) -> str:
+    grown, small = (len(cavities[key]) for key in ("not_smaller_at_end_systole", "small"))
     return (
-        f"{made} What nobody told is `ignore`: all of a frame without labels, and at end-systole, "
-        "where the endocardium alone is outlined, all but the cavity. Outlines were placed at the "
-        "phases whose pictures fit them best; those of "
-        f"{labels['moments_left_out']} moments, which fit no phase of their own, were left out."
+        f"Of {cavities['cycles_with_both_moments']} cycles with labels at end-diastole and at "
+        f"end-systole, {grown} have a cavity that is not smaller at end-systole; {small} cycles "
+        f"have one of less than {cavities['small_mm2']:g} mm² in a frame with labels. None of them "
+        f"was left out: `labels.cavities` in [{CARD_JSON}]({CARD_JSON}) has their numbers."
     )
 
 

@@ -70,7 +70,7 @@ class Source:
         "phantom", "sunnybrook" or "folder".
     conditions : DataFrame or None
         What each of `cycles` was asked to be; None of a model that is not told.
-    copying : dict or None
+    figures : dict or None
         What was measured of these samples; None if nothing was.
     """
 
@@ -85,7 +85,7 @@ class Source:
     sampling_seed: int
     data_source: str
     conditions: pd.DataFrame | None
-    copying: dict[str, Any] | None
+    figures: dict[str, Any] | None
 
     @cached_property
     def key(self) -> str:
@@ -163,7 +163,7 @@ def read_source(
         sampling_seed=made["seed"],
         data_source=_source_of_data(cohort, params),
         conditions=asked,
-        copying=_copying(Path("metrics/models") / f"{name}.json", cycles),
+        figures=_figures(Path("metrics/models") / f"{name}.json", cycles),
     )
 
 
@@ -215,8 +215,8 @@ def _check_cohort(cohort: Cohort, record: dict[str, Any], size: int, name: str) 
         )
 
 
-def _copying(path: Path, cycles: np.ndarray) -> dict[str, Any] | None:
-    """What was measured of copies, if it was measured of so many cycles of this size."""
+def _figures(path: Path, cycles: np.ndarray) -> dict[str, Any] | None:
+    """What was measured, if it was measured of so many cycles of this size."""
     if not path.exists():
         return None
     report = read_json(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ SCORES = (
     *("dice_endo", "dice_epi", "distance_mm_endo", "distance_mm_epi"),
     *("hausdorff_mm_endo", "hausdorff_mm_epi", "missed_endo", "missed_epi", "area_change_error"),
 )
+# What is told first: of each arm, and of the one comparison that counts.
+HEADLINE = ("dice_endo", "dice_epi", "distance_mm_endo")
+COUNTS = "dice_endo_classical_gan_over_classical"
 LEVEL = 0.95  # of intervals
 LEAST_PATIENTS = 3  # from which an interval is taken
 LEAST_RESAMPLED = 10  # patients from which resampling reaches its level; Student's below
@@ -85,6 +88,31 @@ def compare_arms(scores: pd.DataFrame, protocol: str, seed: int) -> dict[str, An
                     apart = (table[score] - tables[other][score]).dropna().to_numpy(float)
                     found |= _difference(f"{score}_{arm}_over_{other}_{share}", apart, seed)
     return found
+
+
+def headline(
+    found: Mapping[str, Any], arms: Sequence[str], shares: Sequence[int]
+) -> dict[str, Any]:
+    """The few figures of a comparison that one looks at first.
+
+    Parameters
+    ----------
+    found : mapping
+        As `compare_arms` gives it.
+
+    Returns
+    -------
+    dict
+        Of `found`, what tells of the whole; `HEADLINE` of each arm and share; `COUNTS` of each
+        share with its interval and the smallest effect that would have shown, where both arms are
+        there; and the reasons of what is None.
+    """
+    keys = ["n_patients", "n_seeds", "intervals", "skipped"]
+    for share in shares:
+        keys += [f"{score}_{arm}_{share}" for arm in arms for score in HEADLINE]
+        keys += [f"{COUNTS}_{share}{end}" for end in ("", "_low", "_high", "_smallest")]
+    told = [each for key in keys for each in (key, f"{key}_reason")]
+    return {key: found[key] for key in told if key in found}
 
 
 def mean_scores(scores: pd.DataFrame) -> dict[str, float]:

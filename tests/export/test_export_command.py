@@ -1,9 +1,11 @@
 """The command line."""
 
 import pytest
+from imports import ROOT
 
 from cinegan.errors import CineganError
 from cinegan.export.__main__ import main
+from cinegan.files import read_json, write_json
 
 
 def test_it_writes_and_says_what(project, capsys):
@@ -11,6 +13,17 @@ def test_it_writes_and_says_what(project, capsys):
     told = capsys.readouterr().out
     assert told.startswith("1 cycles in made: 21 DICOM files, 2 4D NIfTI files, 2 nnU-Net cases")
     assert (project / "made/nnunet/Dataset501_cinegan64/dataset.json").is_file()
+
+
+def test_noise_is_warned_of(project, capsys):
+    metrics = project / "metrics/models/cinegan64.json"
+    metrics.parent.mkdir(parents=True)
+    noise = read_json(ROOT / "metrics/models/dcgan128.json")
+    write_json(metrics, noise | {"n_synthetic": 3, "size": 64})
+    main(["cinegan64", "--out", "made", "--cycles", "1", "--formats", "arrays"])
+    warning = capsys.readouterr().out.splitlines()[-1]
+    assert warning.startswith("warning: these samples are not like real hearts")
+    assert warning.removeprefix("warning: ") in (project / "made/CARD.md").read_text()
 
 
 def test_cycles_of_a_model_without_labels_are_asked_for_as_such(project, capsys):

@@ -20,7 +20,7 @@ def test_a_source_has_the_first_cycles_and_their_labels(source, project):
     assert source.drawn == 3
     assert source.labels.maps.shape == (2, 64, 64, 3)
     assert source.labels.known.any(axis=-1).sum(axis=1).tolist() == [2, 2]
-    assert source.copying is None
+    assert source.figures is None
 
 
 def test_only_figures_of_these_samples_are_taken(project):
@@ -28,9 +28,9 @@ def test_only_figures_of_these_samples_are_taken(project):
     metrics.parent.mkdir(parents=True)
     report = {"n_synthetic": 3, "n_train": 4, "size": 64, "copied": 0.5}
     write_json(metrics, report)
-    assert read().copying == report
+    assert read().figures == report
     change(metrics, n_synthetic=40)
-    assert read().copying is None
+    assert read().figures is None
 
 
 def test_the_key_tells_sources_apart(source, project):

@@ -3,8 +3,20 @@
 import numpy as np
 import pytest
 
-from cinegan.data.labels import EXPERT, NO_CHANNELS, Channels, channels
+from cinegan.data.cohort import Cohort
+from cinegan.data.labels import (
+    EXPERT,
+    KINDS,
+    NO_CHANNELS,
+    Channels,
+    channels,
+    channels_of,
+    labels_of,
+    moments_of,
+)
 from cinegan.errors import CineganError
+from cinegan.imaging.crop import crop_cohort
+from cinegan.params import Crop
 from cinegan.sampling import write_samples
 from cinegan.segmentation.synthetic import of_samples, phase_of, placed
 
@@ -104,3 +116,49 @@ def test_a_picture_that_misleads_cannot_put_end_systole_at_end_diastole(tmp_path
     write_samples(tmp_path / "samples", np.concatenate([cycles, drawn], -1), MOMENTS, 2)
     known = of_samples(tmp_path / "samples", 2.5).known
     assert {int(t) for row in known for t in np.flatnonzero(row[:, 0] & ~row[:, 1])} <= {2, 3, 4}
+
+
+@pytest.fixture(scope="module")
+def real(real_cycles, tmp_path_factory):
+    """The real patients' ventricles, as the pipeline crops them."""
+    folder = tmp_path_factory.mktemp("real") / "ventricles"
+    crop_cohort(real_cycles.folder, folder, Crop(box_mm=150.0, size=64, override={}))
+    return Cohort(folder)
+
+
+def phases_off(cohort, phases):
+    """By how many phases, around the cycle, each expert's outline is placed off its own."""
+    off = {"ED": [], "ES": []}
+    for patient in cohort.patients:
+        moments, count = moments_of(cohort, patient), cohort.phases
+        if not moments:  # nobody's contours of this patient are there
+            continue
+        labels = labels_of(cohort, patient, 64, "expert")
+        drawn = [labels.maps[..., moments[moment], KINDS.index(kind)] for kind, moment in EXPERT]
+        names = Channels(channels("expert", count), phases)
+        spacing_mm = cohort.spacing_mm(patient)[0]
+        at, known = placed(np.stack(drawn, -1), names, cohort.grey(patient, 64), spacing_mm)
+        for moment, phase in moments.items():
+            for row in np.flatnonzero(labels.known[:, phase, 0]):
+                outlined = known[row, :, 0] & (known[row, :, 1] == (moment == "ED"))
+                (found,) = np.flatnonzero(outlined)
+                np.testing.assert_array_equal(
+                    at[row, ..., found, 0], labels.maps[row, ..., phase, 0]
+                )
+                off[moment].append(abs((found - phase + count // 2) % count - count // 2))
+    return off
+
+
+def test_real_experts_outlines_lie_at_most_one_phase_from_where_they_were_drawn(real):
+    drawn = channels_of(real, np.array(real.patients), "expert").phases
+    assert drawn == {"ED": [18, 19], "ES": [6, 7]}  # neighbours, which bounds the error
+    off = phases_off(real, drawn)
+    assert [len(each) for each in off.values()] == [28, 28]
+    assert max(off["ED"] + off["ES"]) <= 1
+
+
+def test_the_picture_alone_does_not_tell_where_a_real_end_systole_was_drawn(real):
+    around = {"ED": [16, 17, 18, 19, 0, 1], "ES": [4, 5, 6, 7, 8, 9]}
+    off = phases_off(real, around)
+    assert np.mean(np.array(off["ED"]) <= 1) > 0.5
+    assert np.mean(np.array(off["ES"]) <= 1) < 0.5

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cinegan.study.analysis import SCORES, compare_arms, mean_scores
+from cinegan.study.analysis import SCORES, compare_arms, headline, mean_scores
 
 
 def scores(gain, patients=12, seeds=2, arms=("none", "gan"), noise=0.01):
@@ -112,3 +112,28 @@ def test_who_has_no_score_in_one_arm_is_no_pair():
     found = compare_arms(table, "split", 0)
     assert found["dice_endo_gan_over_none_100_n"] == 11
     assert found["dice_epi_gan_over_none_100_n"] == 12
+
+
+def test_the_headline_is_three_scores_of_each_arm_and_the_comparison_that_counts():
+    arms = ("none", "classical", "classical_gan")
+    found = compare_arms(scores(0.05, arms=arms), "split", 0)
+    counts = "dice_endo_classical_gan_over_classical_100"
+    told = headline(found, arms, [100])
+    assert set(told) == {
+        *("n_patients", "n_seeds", "intervals"),
+        *(f"{s}_{a}_100" for a in arms for s in ("dice_endo", "dice_epi", "distance_mm_endo")),
+        *(f"{counts}{end}" for end in ("", "_low", "_high", "_smallest")),
+    }
+    assert told.items() <= found.items()
+    without = compare_arms(scores(0.05), "split", 0)
+    assert not [key for key in headline(without, ["none", "gan"], [100]) if "_over_" in key]
+
+
+def test_the_headline_keeps_the_reason_of_what_is_missing():
+    found = compare_arms(scores(0.05, patients=2, arms=("classical", "classical_gan")), "split", 0)
+    told = headline(found, ["classical", "classical_gan"], [100])
+    low = "dice_endo_classical_gan_over_classical_100_low"
+    assert told[low] is None
+    assert "an interval takes 3" in told[f"{low}_reason"]
+    skipped = compare_arms(pd.DataFrame(), "split", 0)
+    assert headline(skipped, ["none"], [100]) == skipped
