@@ -423,14 +423,12 @@ class Params(Strict):
         return models
 
     @model_validator(mode="after")
-    def _all_models_are_told_what_is_sampled(self) -> Params:
-        # The stage `sample` would refuse it, too, but after hours of training.
+    def _a_model_is_told_what_is_sampled(self) -> Params:
         for kind, asked in (("group", self.sample.groups), ("level", self.sample.levels)):
-            untold = [name for name, model in self.models.items() if kind not in model.conditions]
-            if asked and untold:
+            if asked and not any(kind in model.conditions for model in self.models.values()):
                 raise ValueError(
-                    f"sample.{kind}s: {', '.join(untold)} cannot be asked for a {kind}; add {kind} "
-                    f"to the conditions of each, or leave sample.{kind}s empty"
+                    f"sample.{kind}s: no model is told the {kind} of a cycle; add {kind} to the "
+                    f"conditions of one, or leave sample.{kind}s empty"
                 )
         return self
 

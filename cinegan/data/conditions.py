@@ -135,7 +135,7 @@ class Conditions:
         Parameters
         ----------
         groups, levels : sequence of str
-            Nothing: all of them.
+            Nothing: all of them; so does a model that is not told them.
 
         Raises
         ------
@@ -146,10 +146,8 @@ class Conditions:
         for kind, values in asked.items():
             there = self.values.get(kind, [])
             if values and not there:
-                raise CineganError(
-                    f"sample.{kind}s: the model is not told the {kind} of a cycle; leave it empty, "
-                    f"or add {kind} to the model's conditions and train it anew"
-                )
+                print(f"sample.{kind}s: this model is not told the {kind} of a cycle; drawn of all")
+                asked[kind] = values = []
             for value in values:
                 if value not in there:
                     raise CineganError(
