@@ -10,6 +10,7 @@ import numpy as np
 
 from cinegan.params import NetworkOptions, Training
 from cinegan.training.networks import build_discriminator, build_generator, options_of
+from cinegan.training.runtime import precision_of
 from cinegan.training.schedule import Schedule, at_level
 
 GB = 1e9
@@ -20,6 +21,7 @@ REACHED = 0.6
 def training_cost(schedule: Schedule, record: dict[str, Any]) -> str:
     """One line: how long a training will take and how much memory."""
     training = Training.model_validate(record["training"])
+    precision = precision_of(training.precision)
     generator_passes, discriminator_passes = passes(training, options_of(record))
     flops, memory = 0.0, 0.0
     for level in schedule.levels:
@@ -28,11 +30,11 @@ def training_cost(schedule: Schedule, record: dict[str, Any]) -> str:
         each = generator_passes * flops_per_image(generator)
         each += discriminator_passes * flops_per_image(discriminator)
         flops += level.steps * level.batch * each
-        number = 2 if training.precision == "bfloat16" else 4  # bytes
+        number = 2 if precision == "bfloat16" else 4  # bytes
         memory = max(memory, _memory_bytes(generator, discriminator, level.batch, number))
         del generator, discriminator
         gc.collect()  # networks refer to themselves; kept, all levels would be in memory at once
-    seconds = flops / (REACHED * _matrix_rate(training.precision))
+    seconds = flops / (REACHED * _matrix_rate(precision))
     return f"about {_duration(seconds)} and {memory / GB:.1f} GB of memory on a CPU"
 
 
