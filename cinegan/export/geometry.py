@@ -15,6 +15,7 @@ import pandas as pd
 
 from cinegan.data.cohort import Cohort
 from cinegan.data.orientation import BASE_TO_APEX, RIGHTWARDS, Plane
+from cinegan.errors import CineganError
 
 DIGITS = 6  # what DICOM's decimal strings hold; all formats have these numbers
 LIKELY_MS = (200.0, 3000.0)  # how long a heartbeat may last
@@ -28,7 +29,7 @@ class Geometry:
     ----------
     size, phases : int
     spacing_mm, thickness_mm : float
-        Means over train patients.
+        Means over the train patients of whom they are known.
     interval_ms : float or None
         Mean length of their heartbeats; None where times were not recorded.
     spacing_range_mm : tuple of float
@@ -61,17 +62,28 @@ class Geometry:
 
 
 def geometry_of(cohort: Cohort, size: int, phases: int) -> Geometry:
-    """Means over the train patients of a cohort, of whose cycles some of this size were made."""
+    """Means over the train patients of a cohort, of whose cycles some of this size were made.
+
+    Raises
+    ------
+    CineganError
+        If no slice thickness was told of any.
+    """
     patients = list(dict.fromkeys(cohort.patient_of_each("train").tolist()))
     spacings = [_side_mm(cohort, patient) / size for patient in patients]
-    thickness = [float(cohort.rows(patient)["thickness_mm"].mean()) for patient in patients]
+    thickness = [_thickness_mm(cohort.rows(patient)) for patient in patients]
+    if not any(thickness):
+        raise CineganError(
+            f"{cohort.folder}: the scans of no train patient tell how thick slices are, so cycles "
+            "cannot be laid in space"
+        )
     intervals = [_interval_ms(cohort.rows(patient)) for patient in patients]
     known = [interval for interval in intervals if interval is not None]
     return Geometry(
         size,
         phases,
         _mean(spacings),
-        _mean(thickness),
+        _mean([each for each in thickness if each]),
         _mean(known) if known else None,
         (round(min(spacings), DIGITS), round(max(spacings), DIGITS)),
     )
@@ -81,6 +93,12 @@ def _side_mm(cohort: Cohort, patient: str) -> float:
     """Side of the square field that `Cohort.grey` gives."""
     sides = zip(cohort.stack(patient).shape[1:3], cohort.spacing_mm(patient), strict=True)
     return max(pixels * spacing for pixels, spacing in sides)
+
+
+def _thickness_mm(rows: pd.DataFrame) -> float:
+    """Mean thickness of one patient's slices; 0 where none was told."""
+    told = rows["thickness_mm"][rows["thickness_mm"] > 0]
+    return float(told.mean()) if len(told) else 0.0
 
 
 def _interval_ms(rows: pd.DataFrame) -> float | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from tqdm import tqdm
 
+from cinegan.errors import CineganError
 from cinegan.imaging.augment import affine, photometric
 from cinegan.params import Affine, Photometric, Segmenter
 from cinegan.segmentation.frames import Frames
@@ -59,6 +60,11 @@ def teach(
     -------
     keras.Model
         As `unet.unet`.
+
+    Raises
+    ------
+    CineganError
+        If a loss is not finite.
     """
     set_seed(seed)
     network = unet(real.cycles.shape[1], options.filters)
@@ -80,7 +86,12 @@ def teach(
         for number in tqdm(range(options.steps), desc=name, unit="step"):
             given = coming.result()
             coming = ahead.submit(prepared, number + 1)
-            network.train_on_batch(*given)
+            loss = float(network.train_on_batch(*given))
+            if not np.isfinite(loss):
+                raise CineganError(
+                    f"{name}: the loss is not finite at step {number + 1}; lower "
+                    "study.segmenter.learning_rate"
+                )
     return network
 
 

@@ -19,7 +19,7 @@ WALL_MM = 7.0  # about the thickness of the heart's
 
 
 def of_samples(folder: Path, spacing_mm: float) -> Frames:
-    """The frames that `sampling.write_samples` left with their labels.
+    """The frames that `sampling.write_samples` left with their labels, each map in one piece.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def of_samples(folder: Path, spacing_mm: float) -> Frames:
         read_json(folder / RECORD),
     )
     labels = Channels(record["label_channels"], record["label_phases"])
-    maps, known = placed(drawn, labels, cycles, spacing_mm)
+    maps, known = placed(_in_one_piece(drawn), labels, cycles, spacing_mm)
     return Frames(cycles, maps, known, np.full(len(cycles), spacing_mm))
 
 
@@ -68,7 +68,6 @@ def placed(
     maps : (n, H, W, T, len(KINDS)) uint8
     known : (n, T, len(KINDS)) bool
     """
-    drawn = _in_one_piece(drawn)
     if not labels.phases:  # all phases of each kind
         maps = np.stack(np.split(drawn, len(KINDS), axis=-1), axis=-1)
         return maps, np.ones((len(maps), *maps.shape[3:]), bool)

@@ -55,7 +55,8 @@ def compare_arms(scores: pd.DataFrame, protocol: str, seed: int) -> dict[str, An
         five. None, with `<key>_reason`, where there are too few patients or nothing was scored.
         `n_patients`; `n_seeds`, how often each is repeated; `intervals`, how they were taken:
         "resampled" (patients, with replacement; expanded percentiles [1]_) or, of fewer than
-        `LEAST_RESAMPLED`, "student". Or `skipped`, the reason why there is nothing to compare.
+        `LEAST_RESAMPLED`, "student"; a pair of arms of which fewer than that have a score (`_n`) is
+        always taken by Student's. Or `skipped`, the reason why there is nothing to compare.
 
     References
     ----------

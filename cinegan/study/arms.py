@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from cinegan.data.cohort import Cohort
-from cinegan.data.labels import source_of
+from cinegan.data.labels import KINDS, source_of
 from cinegan.data.splits import place
 from cinegan.errors import CineganError
 
@@ -81,7 +81,11 @@ def fold_of(cohort: Cohort, protocol: str, share: int, seed: int) -> Fold:
         return Fold(
             [], {}, f"{cohort.folder}: no contours, so there is nothing to learn to outline"
         )
-    drawn = [patient for patient in cohort.patients if cohort.contours(patient, source)]
+    drawn = [
+        patient
+        for patient in cohort.patients
+        if any(contour.kind in KINDS for contour in cohort.contours(patient, source))
+    ]
     if protocol == "leave_one_out":
         if seed >= len(drawn):
             raise CineganError(

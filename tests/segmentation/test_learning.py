@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from cinegan.errors import CineganError
 from cinegan.params import Affine, Photometric, Segmenter
+from cinegan.segmentation import learning
 from cinegan.segmentation.frames import Frames
 from cinegan.segmentation.learning import batch, loss_of, outlined, teach
 from cinegan.segmentation.scores import patient_scores
@@ -118,3 +120,26 @@ def test_what_is_not_known_does_not_count():
     sure = 40 * (2 * maps - 1)
     assert loss(sure, maps) == pytest.approx(0, abs=1e-3)
     assert loss(-sure, maps) > 20
+
+
+def test_synthetic_frames_fill_their_share_of_each_batch(monkeypatch):
+    asked = []
+
+    def recorded(frames, count, *others):
+        asked.append((frames is real, count))
+        return batch(frames, count, *others)
+
+    monkeypatch.setattr(learning, "batch", recorded)
+    real, made = hearts(4, 0), hearts(4, 1)
+    short = OPTIONS.model_copy(update={"steps": 2})
+    for ratio, counts in ((1.0, (8, 8)), (0.33, (12, 4)), (3.0, (4, 12))):
+        asked.clear()
+        teach(real, made, short, moves=None, looks=None, augmented=0.0, ratio=ratio, seed=0)
+        assert asked[:2] == [(True, counts[0]), (False, counts[1])]
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_line():
+    wild = OPTIONS.model_copy(update={"learning_rate": 1e30, "steps": 20})
+    with pytest.raises(CineganError, match=r"^x: the loss is not finite at step .* lower study"):
+        options = {"moves": None, "looks": None, "augmented": 0.0, "ratio": 0.0, "seed": 0}
+        teach(hearts(4, 0), None, wild, **options, name="x")

@@ -59,6 +59,10 @@ def test_an_effect_of_the_smallest_size_is_seen_four_times_in_five():
         table.loc[table["arm"] == "gan", list(SCORES)] += np.tile(apart + smallest, 2)[:, None]
         found = compare_arms(table, "split", 0)
         seen.append(found["dice_endo_gan_over_none_100_low"] > 0)
+        per = table.groupby(["patient", "arm"])["dice_endo"].mean().unstack()
+        of_these = (2.093 + 0.861) * (per["gan"] - per["none"]).std(ddof=1) / np.sqrt(20)
+        told = found["dice_endo_gan_over_none_100_smallest"]
+        assert told == pytest.approx(of_these, rel=1e-3)
     assert 0.72 <= np.mean(seen) <= 0.9
 
 

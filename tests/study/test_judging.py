@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 
 from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
-from cinegan.data.labels import NO_CHANNELS
+from cinegan.data.labels import EXPERT, KINDS, NO_CHANNELS, Channels, channels
 from cinegan.errors import CineganError
 from cinegan.params import Affine, Photometric, Segmenter
 from cinegan.sampling import write_samples
+from cinegan.study import judging
 from cinegan.study.analysis import SCORES, compare_arms, mean_scores
+from cinegan.study.arms import ARMS, fold_of
 from cinegan.study.figure import draw_study
 from cinegan.study.judging import Cell, read_scores, remove_others, scores_of, write_scores
 
@@ -32,8 +34,13 @@ def circle(radius):
     return np.stack([8 + radius * np.cos(angle), 8 + radius * np.sin(angle)], axis=1)
 
 
-def cohort_in(folder, without=()):
-    stack = np.random.default_rng(0).integers(0, 900, (2, SIDE, SIDE, PHASES)).astype(np.int16)
+def cohort_in(folder, without=(), others=(), alike=True):
+    """Without contours, with others than the ventricle's, and with pictures of their own."""
+
+    def stack_of(patient):
+        draw = np.random.default_rng(0 if alike else list(SPLITS).index(patient))
+        return draw.integers(0, 900, (2, SIDE, SIDE, PHASES)).astype(np.int16)
+
     contours = [
         PlacedContour(0, 0, "endo", circle(4)),
         PlacedContour(0, 0, "epi", circle(6)),
@@ -45,9 +52,13 @@ def cohort_in(folder, without=()):
         [
             PatientCycles(
                 patient,
-                stack,
+                stack_of(patient),
                 [{"patient": patient, "split": split, **rows}] * 2,
-                [] if patient in without else contours,
+                [PlacedContour(0, 0, "papillary", circle(2))]
+                if patient in others
+                else []
+                if patient in without
+                else contours,
             )
             for patient, split in SPLITS.items()
         ],
@@ -77,6 +88,49 @@ def test_all_who_judge_are_scored_and_arms_compared(tmp_path):
     first = (tmp_path / "study.png").read_bytes()
     draw_study(tmp_path / "study.png", found, ["none", "classical"], [100])
     assert (tmp_path / "study.png").read_bytes() == first
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_an_arm_is_taught_by_train_patients_alone_as_it_says_and_judged_on_the_others(
+    tmp_path, monkeypatch, arm
+):
+    cohort, asked, seen = cohort_in(tmp_path / "cohort", alike=False), [], []
+    at = {patient: cohort.grey(patient, SIDE).tobytes() for patient in SPLITS}
+
+    def taught(real, synthetic, options, **others):
+        asked.append((real, synthetic, others))
+        return "network"
+
+    def outlines(network, cycles):
+        seen.append(cycles.tobytes())
+        return np.zeros((*cycles.shape, len(KINDS)), np.float32)
+
+    monkeypatch.setattr(judging, "teach", taught)
+    monkeypatch.setattr(judging, "outlined", outlines)
+    given = np.zeros((3, SIDE, SIDE, PHASES + len(EXPERT)), np.uint8)
+    labels = Channels(channels("expert", PHASES), {"ED": [0], "ES": [2]})
+    write_samples(tmp_path / "samples", given, labels, 2)
+    takes = ARMS[arm]
+    samples = tmp_path / "samples" if takes.synthetic else None
+    scores_of(Cell(arm, 100, 2), cohort, **RECIPE, samples=samples, ratio=0.5)
+    ((real, synthetic, others),) = asked
+    assert real.cycles.tobytes() == at["A1"] + at["A2"]
+    assert real.spacing_mm.tolist() == [2.0] * 4
+    assert (synthetic is not None and len(synthetic.cycles) == 3) == takes.synthetic
+    assert others == {
+        "moves": RECIPE["moves"] if takes.affine else None,
+        "looks": RECIPE["looks"] if takes.photometric else None,
+        "augmented": 0.5,
+        "ratio": 0.5,
+        "seed": 2,
+        "name": f"{arm}-100-2",
+    }
+    assert seen == [at[patient] for patient in ("A3", "A4", "A5", "A6")]
+
+
+def test_a_patient_with_other_contours_than_the_ventricles_does_not_judge(tmp_path):
+    cohort = cohort_in(tmp_path / "cohort", others=("A4",))
+    assert fold_of(cohort, "split", 100, 0).judge["test"] == ["A5", "A6"]
 
 
 def test_without_contours_there_is_nothing_to_score(tmp_path, capsys):
