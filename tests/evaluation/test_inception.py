@@ -49,7 +49,8 @@ def test_two_frames_of_a_cycle_are_seen_each_for_itself(network):
     assert features.std() > 0
     only_first = np.repeat(CYCLES[:1, ..., :1], 6, axis=-1)
     first, half = inception(network, only_first)
-    np.testing.assert_allclose(first, half, rtol=1e-5)
+    # Small features are sums of large numbers, whose order differs by a frame's place in a batch.
+    np.testing.assert_allclose(first, half, rtol=1e-5, atol=1e-6 * features.max())
     np.testing.assert_allclose(first, features[0], rtol=1e-4)
     only_half = np.repeat(CYCLES[:1, ..., 3:4], 6, axis=-1)
     np.testing.assert_allclose(inception(network, only_half)[0], features[1], rtol=1e-4)
