@@ -69,12 +69,6 @@ def assert_equal(found, expected, share=2e-5):
         np.testing.assert_allclose(a, b, atol=share * float(tf.reduce_max(tf.abs(b))))
 
 
-# Emulated, Keras' layers keep more digits on their way than where a processor has the instructions.
-in_bfloat16 = pytest.mark.skipif(
-    precision_of("auto") != "bfloat16", reason="this machine only emulates bfloat16"
-)
-
-
 def assert_as_near_in_bfloat16(layers, exact, shape):
     """Ours no further from what float32 gives than twice as far as the layer of Keras is."""
     for ours, theirs, true in zip(*results([*layers, exact], shape), strict=True):
@@ -89,9 +83,11 @@ def test_fast_convolutions_equal_those_of_keras(fast, plain, options, side, chan
     assert_equal(ours, theirs)
 
 
-@in_bfloat16
 @pytest.mark.parametrize(("fast", "plain", "options", "side", "channels"), CONVOLUTIONS)
 def test_fast_convolutions_are_as_exact_in_bfloat16(fast, plain, options, side, channels):
+    if fast is FourierConv2DTranspose and precision_of("auto") != "bfloat16":
+        # Three products in a row, beside one that rounds nothing on its way when it is emulated.
+        pytest.skip("this machine only emulates bfloat16")
     _, exact = convolutions(fast, plain, options, "float32")
     layers = convolutions(fast, plain, options, "mixed_bfloat16")
     assert_as_near_in_bfloat16(layers, exact, (3, side, side, channels))
@@ -107,7 +103,6 @@ def test_an_enlarging_convolution_is_one_of_an_enlarged_image(shape):
     assert layers[0].compute_output_shape(shape) == layers[1].compute_output_shape(shape)
 
 
-@in_bfloat16
 @pytest.mark.parametrize("shape", ENLARGED)
 def test_an_enlarging_convolution_is_as_exact_in_bfloat16(shape):
     assert_as_near_in_bfloat16(enlarging("mixed_bfloat16"), enlarging("float32")[1], shape)
