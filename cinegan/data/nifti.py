@@ -93,6 +93,8 @@ def read_headers(read: Callable[[int | None], bytes], file: str) -> list[Header]
     head = _unpacked(read(HEAD), VOXELS_AT)
     header = _header(head)
     width, height, slices, phases = _shape(header)
+    if slices * phases > MOST_FRAMES:
+        raise RefusedError(f"{slices} slices of {phases} phases are no cine study")
     affine = _affine(header)
     steps = np.linalg.norm(affine[:3, :3], axis=0)
     directions = affine[:3, :3] / steps
@@ -181,7 +183,7 @@ def _shape(header: Nifti1Header) -> tuple[int, int, int, int]:
     if len(shape) != 4 or shape[3] < 2:
         raise OtherFileError(f"a volume of axes {shape}, not x, y, slice and phase")
     width, height, slices, phases = shape
-    if min(shape) < 1 or slices * phases > MOST_FRAMES:
+    if min(shape) < 1:
         raise RefusedError(f"{slices} slices of {phases} phases are no cine study")
     return width, height, slices, phases
 
