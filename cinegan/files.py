@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from cinegan.errors import CineganError
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
@@ -73,8 +75,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises
+    ------
+    CineganError
+        If it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise CineganError(f"{path}: not whole JSON; `dvc repro` makes it anew") from None
 
 
 def rounded(value: float, digits: int = 6) -> float | None:

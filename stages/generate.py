@@ -9,7 +9,7 @@ from pathlib import Path
 from cinegan import tracking
 from cinegan.data import conditions, labels
 from cinegan.data.cohort import Cohort
-from cinegan.errors import run_command
+from cinegan.errors import CineganError, run_command
 from cinegan.files import atomic_folder, sha256
 from cinegan.models import WEIGHTS
 from cinegan.params import load_params
@@ -33,6 +33,11 @@ def main(arguments: Sequence[str]) -> None:
         if study.protocol == "split" and share == 100:  # the pipeline's own saw these patients
             shutil.copytree(Path("data/samples") / name, folder / "samples")
             return
+        if params.devices == "workers":
+            raise CineganError(
+                "devices: workers train the pipeline's GANs only; for shares below 100 and for "
+                "leave_one_out, set it to one or all"
+            )
         source, owners = labels.source_for(cohort, model.labels), cohort.cycles_of(fold.learn)
         behind = labels.channels_of(cohort, owners, source)
         told = conditions.of_cycles(cohort, owners, model.conditions)

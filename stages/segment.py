@@ -14,21 +14,11 @@ from cinegan.training.runtime import configure
 
 def main(arguments: Sequence[str]) -> None:
     """Run the stage for the arm, the share and the seed named in the arguments."""
-    params = load_params()
-    study, cell = params.study, Cell.of(arguments, synthetic=False)
+    params, cell = load_params(), Cell.of(arguments, synthetic=False)
     configure(params.threads)
-    scores = scores_of(
-        cell,
-        Cohort(Path("data/ventricles")),
-        protocol=study.protocol,
-        size=params.models[study.gan].size,
-        segmenter=study.segmenter,
-        moves=study.affine,
-        looks=study.photometric,
-        augmented=study.augmented,
-        seed=params.seed,
+    write_scores(
+        Path("data/scores"), cell, scores_of(cell, Cohort(Path("data/ventricles")), params)
     )
-    write_scores(Path("data/scores"), cell, scores)
 
 
 if __name__ == "__main__":

@@ -14,22 +14,10 @@ from cinegan.training.runtime import configure
 
 def main(arguments: Sequence[str]) -> None:
     """Run the stage for the arm, the share and the seed named in the arguments."""
-    params = load_params()
-    study, cell = params.study, Cell.of(arguments, synthetic=True)
+    params, cell = load_params(), Cell.of(arguments, synthetic=True)
     configure(params.threads)
-    scores = scores_of(
-        cell,
-        Cohort(Path("data/ventricles")),
-        protocol=study.protocol,
-        size=params.models[study.gan].size,
-        segmenter=study.segmenter,
-        moves=study.affine,
-        looks=study.photometric,
-        augmented=study.augmented,
-        seed=params.seed,
-        samples=Path("data/study") / f"{cell.share}-{cell.seed}" / "samples",
-        ratio=study.ratio,
-    )
+    samples = Path("data/study") / f"{cell.share}-{cell.seed}" / "samples"
+    scores = scores_of(cell, Cohort(Path("data/ventricles")), params, samples)
     write_scores(Path("data/scores"), cell, scores)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cinegan import files
+from cinegan.errors import CineganError
 
 
 class HalfwayError(Exception):
@@ -134,6 +135,13 @@ def test_json_is_diffable_and_comes_back(tmp_path):
     assert text.endswith("}\n")
     assert "♥" in text
     assert text.index('"b"') < text.index('"a"')
+
+
+@pytest.mark.parametrize("content", [b"", b'{"phases": 20', b"\xff\xfe"])
+def test_damaged_json_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "m.json").write_bytes(content)
+    with pytest.raises(CineganError, match=r"m\.json: not whole JSON; `dvc repro` makes it anew"):
+        files.read_json(tmp_path / "m.json")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

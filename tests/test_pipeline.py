@@ -20,6 +20,7 @@ import pytest
 import yaml
 from imports import ROOT, closure, imported_by, packages_imported_by
 
+from cinegan.errors import CineganError
 from cinegan.params import Params, load_params
 
 STAGES = [
@@ -226,6 +227,10 @@ def test_every_output_is_there_and_says_what_it_should(project):
     for name in ("kid_texture", "kid_motion", "kid_cardiac", "swd_patches"):
         assert report[f"{name}_train"] > report[f"{name}_floor"]
     assert "data:image/png" in (project / "metrics/plots/dcgan64/report.html").read_text()
+    generated = json.loads((project / "data/study/50-0/model/model.json").read_text())
+    assert (generated["train_patients"], index[index["split"] == "train"]["patient"].nunique()) == (
+        *(1, 2),  # half of the patients teach the segmenters, and just these the GAN
+    )
     compare = json.loads((project / "metrics/compare.json").read_text())
     assert compare["dcgan64"]["kid_texture_test"] == report["kid_texture_test"]
     curves = pd.read_csv(project / "metrics/plots/dcgan64/training.csv")
@@ -373,6 +378,16 @@ def keys_read(stage, monkeypatch, changes=None):
         monkeypatch.setattr(module, "load_params", lambda: Recorder(params, "", seen))
     module.main(EACH.get(stage, []))
     return seen
+
+
+def test_workers_do_not_train_a_gan_of_a_share(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.syspath_prepend(str(ROOT))
+    module, params = importlib.import_module("stages.generate"), load_params()
+    workers = params.model_copy(update={"devices": "workers"})
+    monkeypatch.setattr(module, "load_params", lambda: workers)
+    with pytest.raises(CineganError, match="devices: workers train the pipeline's GANs only"):
+        module.main(["50", "0"])
 
 
 @pytest.mark.parametrize("stage", STAGES)

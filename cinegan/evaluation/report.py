@@ -472,12 +472,12 @@ def nearness(
         if reason:
             report |= _unknown_figures(keys, reason)
             continue
-        likeness_of = {split: -cdist(features[judged], features[split]) for split in keys}
+        likeness = {split: -cdist(features[judged], features[split]) for split in keys}
         groups = [
             Group(np.arange(sizes[each]), None if each == SYNTHETIC else owners[each])
             for each in (judged, "train", "test")
         ]
-        found = at_size(_in_pools(likeness_of), groups, pool, draws=20, seed=seed)
+        found = at_size(_in_pools(likeness), groups, pool, draws=20, seed=seed)
         for split, key in keys.items():
             value, low, high, error = found[split]
             report |= _told(key, Estimate(-value, max(-high, 0.0), -low, error))

@@ -51,8 +51,10 @@ def compare_arms(scores: pd.DataFrame, protocol: str, seed: int) -> dict[str, An
         Flat: `<score>_<arm>_<share>`, the mean over patients, each the mean over seeds;
         `<score>_<arm>_over_<other>_<share>`, the mean over patients of the difference from another
         arm (`bases_of`), with `_low` and `_high`, its interval; `_n`, the patients that both have a
-        score of; and `_smallest`, the effect that so many patients would have shown four times in
-        five. None, with `<key>_reason`, where there are too few patients or nothing was scored.
+        score of; `_smallest`, the effect that so many patients would have shown four times in
+        five; and, of repeated arms, `_seed_<seed>`, the difference at each seed: what other
+        weights, batches and, below 100 %, teachers do to it. None, with `<key>_reason`, where there
+        are too few patients or nothing was scored.
         `n_patients`; `n_seeds`, how often each is repeated; `intervals`, how they were taken:
         "resampled" (patients, with replacement; expanded percentiles [1]_) or, of fewer than
         `LEAST_RESAMPLED`, "student"; a pair of arms of which fewer than that have a score (`_n`) is
@@ -69,25 +71,29 @@ def compare_arms(scores: pd.DataFrame, protocol: str, seed: int) -> dict[str, An
     if not len(test):
         return {"n_patients": 0, "skipped": "nobody to judge with contours; nothing to compare"}
     patients = int(test["patient"].nunique())
+    # Where a seed says who is left out, each patient is judged once.
+    seeds = [] if protocol == "leave_one_out" else sorted(test["seed"].unique().tolist())
     found: dict[str, Any] = {
         "n_patients": patients,
-        # Where a seed says who is left out, each patient is judged once.
-        "n_seeds": 1 if protocol == "leave_one_out" else int(test["seed"].nunique()),
+        "n_seeds": max(1, len(seeds)),
         "intervals": "resampled" if patients >= LEAST_RESAMPLED else "student",
     }
     for share in sorted(test["share"].unique().tolist()):
         of_share = test[test["share"] == share]
-        tables = {
-            arm: rows.groupby("patient")[list(SCORES)].mean()
-            for arm, rows in of_share.groupby("arm", sort=False)
-        }
+        tables = _by_patient(of_share)
+        repeated = seeds if len(seeds) > 1 else []
+        of_seeds = {s: _by_patient(of_share[of_share["seed"] == s]) for s in repeated}
         for arm, table in tables.items():
             for score in SCORES:
                 mean = float(table[score].mean())
                 found |= _told(f"{score}_{arm}_{share}", mean, "nothing to score")
                 for other in bases_of(arm, tables):
+                    key = f"{score}_{arm}_over_{other}_{share}"
                     apart = (table[score] - tables[other][score]).dropna().to_numpy(float)
-                    found |= _difference(f"{score}_{arm}_over_{other}_{share}", apart, seed)
+                    found |= _difference(key, apart, seed)
+                    for each, of_seed in of_seeds.items():
+                        mean = float((of_seed[arm][score] - of_seed[other][score]).mean())
+                        found |= _told(f"{key}_seed_{each}", mean, "nothing to score")
     return found
 
 
@@ -128,6 +134,20 @@ def bases_of(arm: str, there: Collection[str]) -> list[str]:
     """Arms that an arm is compared with, of those there are: none, and what it adds to."""
     others = [BASELINE, *([ADDS_TO[arm]] if arm in ADDS_TO else [])]
     return [other for other in others if other in there and other != arm]
+
+
+def seeds_of(found: Mapping[str, Any], difference: str) -> list[str]:
+    """Keys of a difference at each seed, of a comparison of repeated arms."""
+    keys = [key for key in found if key.rpartition("_seed_")[0] == difference]
+    return [key for key in keys if not key.endswith("_reason")]
+
+
+def _by_patient(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """A table of each arm, a row for each patient: the mean over the seeds."""
+    return {
+        str(arm): rows.groupby("patient")[list(SCORES)].mean()
+        for arm, rows in scores.groupby("arm", sort=False)
+    }
 
 
 def _difference(key: str, apart: Floats, seed: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 
 from cinegan.files import atomic_file
-from cinegan.study.analysis import BASELINE, bases_of
+from cinegan.study.analysis import BASELINE, bases_of, seeds_of
 
 matplotlib.use("Agg")
 
@@ -31,7 +31,7 @@ def draw_study(
     Parameters
     ----------
     found : mapping
-        As `analysis.compare_arms` gives it.
+        As `analysis.compare_arms` gives it; of repeated arms, a dash tells each seed's difference.
     """
     from matplotlib import pyplot
 
@@ -60,6 +60,9 @@ def draw_study(
                 label=f"{_told(arm)} over {_told(other)}",
                 capsize=3,
             )
+            for key, place in zip(keys, _beside(len(shares), k, len(pairs)), strict=True):
+                of_seeds = [_number(found, each) for each in seeds_of(found, key)]
+                below.plot([place] * len(of_seeds), of_seeds, "_", color="#3a3a3a", ms=5, zorder=4)
         below.axhline(0, color="#9a9a9a", lw=0.8)
         below.set_xticks(np.arange(len(shares)), [f"{share} %" for share in shares])
         below.set_xlabel("share of the train patients")

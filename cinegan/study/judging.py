@@ -11,7 +11,7 @@ import pandas as pd
 from cinegan.data.cohort import Cohort
 from cinegan.errors import CineganError
 from cinegan.files import atomic_file
-from cinegan.params import Affine, Photometric, Segmenter
+from cinegan.params import Params
 from cinegan.segmentation.frames import of_patients
 from cinegan.segmentation.learning import outlined, teach
 from cinegan.segmentation.scores import patient_scores
@@ -61,37 +61,17 @@ class Cell(NamedTuple):
 
 
 def scores_of(
-    cell: Cell,
-    cohort: Cohort,
-    *,
-    protocol: str,
-    size: int,
-    segmenter: Segmenter,
-    moves: Affine,
-    looks: Photometric,
-    augmented: float,
-    seed: int,
-    samples: Path | None = None,
-    ratio: float = 0.0,
+    cell: Cell, cohort: Cohort, params: Params, samples: Path | None = None
 ) -> pd.DataFrame:
     """Teach one segmenter and judge it.
 
     Parameters
     ----------
-    protocol : str
-        As `arms.fold_of` has it.
-    size : int
-        Pixels per side of the frames, and of the samples.
-    moves, looks : Affine, Photometric
-        For the arms that take them.
-    augmented : float
-        Share of the frames that each of both changes.
-    seed : int
-        Of the project; the cell's is added.
+    params : Params
+        The study's, whose frames are of the size of its GAN's cycles; the cell's seed is added to
+        the project's.
     samples : Path, optional
         Folder of labelled synthetic cycles, for the arms that take them.
-    ratio : float
-        Synthetic frames for each real one.
 
     Returns
     -------
@@ -104,7 +84,9 @@ def scores_of(
     CineganError
         As `arms.fold_of` and `synthetic.of_samples` do.
     """
-    fold, arm = fold_of(cohort, protocol, cell.share, cell.seed), ARMS[cell.arm]
+    study, arm = params.study, ARMS[cell.arm]
+    size = params.models[study.gan].size
+    fold = fold_of(cohort, study.protocol, cell.share, cell.seed)
     if fold.skipped:
         print(f"{fold.skipped}; skipped")
         return pd.DataFrame()
@@ -112,12 +94,12 @@ def scores_of(
     network = teach(
         real,
         of_samples(samples, float(real.spacing_mm.mean())) if samples else None,
-        segmenter,
-        moves=moves if arm.affine else None,
-        looks=looks if arm.photometric else None,
-        augmented=augmented,
-        ratio=ratio,
-        seed=seed + cell.seed,
+        study.segmenter,
+        moves=study.affine if arm.affine else None,
+        looks=study.photometric if arm.photometric else None,
+        augmented=study.augmented,
+        ratio=study.ratio if samples else 0.0,
+        seed=params.seed + cell.seed,
         name=str(cell),
     )
     rows: list[dict[str, Any]] = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cinegan.data.labels import KINDS
-from cinegan.study.analysis import bases_of
+from cinegan.study.analysis import bases_of, seeds_of
 
 COLUMNS = (  # title, score, decimals
     ("Dice endo", "dice_endo", 3),
@@ -21,6 +21,7 @@ TITLES = (
     *("gain in Dice endo, points (95 % interval)", "gain in Dice epi, points (95 % interval)"),
     "detectable gain (80 % power), endo, epi",
 )
+REPEATED = "gain in Dice endo of each seed"  # a further column, of repeated studies
 
 
 def table_of(found: Mapping[str, Any], arms: Sequence[str], shares: Sequence[int]) -> str:
@@ -36,7 +37,9 @@ def table_of(found: Mapping[str, Any], arms: Sequence[str], shares: Sequence[int
     str
         Gains in Dice points: hundredths.
     """
-    lines = [_line(TITLES), _line(["---"] * len(TITLES))]
+    repeated = found.get("n_seeds", 1) > 1
+    titles = [*TITLES, *([REPEATED] if repeated else [])]
+    lines = [_line(titles), _line(["---"] * len(titles))]
     for share in shares:
         for arm in arms:
             scores = [_scores(found, score, f"{arm}_{share}", n) for _, score, n in COLUMNS]
@@ -53,6 +56,7 @@ def table_of(found: Mapping[str, Any], arms: Sequence[str], shares: Sequence[int
                             ", ".join(_points(found, f"{key}_smallest") for key in keys)
                             if other
                             else "",
+                            *([_of_seeds(found, keys[0])] if repeated else []),
                         ]
                     )
                 )
@@ -69,6 +73,10 @@ def _scores(found: Mapping[str, Any], score: str, of: str, decimals: int) -> str
 def _gain(found: Mapping[str, Any], key: str) -> str:
     low, high = (_points(found, f"{key}_{end}") for end in ("low", "high"))
     return f"{_points(found, key)} ({low} to {high})"
+
+
+def _of_seeds(found: Mapping[str, Any], key: str) -> str:
+    return ", ".join(_points(found, each) for each in seeds_of(found, key))
 
 
 def _points(found: Mapping[str, Any], key: str) -> str:

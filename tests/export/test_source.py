@@ -46,6 +46,8 @@ def test_the_key_tells_sources_apart(source, project):
         (lambda p: (p / f"models/{NAME}/model.json").unlink(), "no model.json here; `dvc repro tr"),
         (lambda p: (p / f"data/samples/{NAME}/cycles.npy").unlink(), "no cycles.npy here; `dvc"),
         (lambda p: (p / f"data/samples/{NAME}/labels.npy").unlink(), "no labels.npy here; `dvc"),
+        (lambda p: (p / f"models/{NAME}/model.json").write_text("{"), "not whole JSON"),
+        (lambda p: (p / f"data/samples/{NAME}/samples.json").write_text("{"), "not whole JSON"),
         (
             lambda p: (p / f"data/samples/{NAME}/cycles.npy").write_bytes(b"\x93NUMPY"),
             "not a whole",

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cinegan.study.analysis import SCORES, compare_arms, headline, mean_scores
+from cinegan.study.analysis import SCORES, compare_arms, headline, mean_scores, seeds_of
 
 
 def scores(gain, patients=12, seeds=2, arms=("none", "gan"), noise=0.01):
@@ -86,6 +86,17 @@ def test_what_classical_and_synthetic_frames_add_is_told_over_none_and_over_clas
     assert found["dice_epi_classical_gan_over_classical_100"] == pytest.approx(0.02, abs=1e-6)
     alone = compare_arms(table[table["arm"] == "classical_gan"], "split", 0)
     assert not [key for key in alone if "_over_" in key]
+
+
+def test_a_repeated_study_tells_the_difference_at_each_seed():
+    table = scores(0.05, seeds=3, noise=0.0)
+    table.loc[(table["seed"] == 2) & (table["arm"] == "gan"), "dice_epi"] += 0.03
+    found, key = compare_arms(table, "split", 0), "dice_epi_gan_over_none_100"
+    assert [found[each] for each in seeds_of(found, key)] == pytest.approx([0.05, 0.05, 0.08])
+    assert seeds_of(found, key) == [f"{key}_seed_{seed}" for seed in range(3)]
+    assert found[key] == pytest.approx(0.06)
+    assert not seeds_of(compare_arms(table[table["seed"] == 1], "split", 0), key)
+    assert not seeds_of(compare_arms(table, "leave_one_out", 0), key)
 
 
 def test_val_is_not_compared_and_a_left_out_patient_is_judged_once():

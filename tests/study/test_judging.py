@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from imports import ROOT
 
 from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
 from cinegan.data.labels import EXPERT, KINDS, NO_CHANNELS, Channels, channels
 from cinegan.errors import CineganError
-from cinegan.params import Affine, Photometric, Segmenter
+from cinegan.params import Segmenter, load_params
 from cinegan.sampling import write_samples
 from cinegan.study import judging
 from cinegan.study.analysis import SCORES, compare_arms, mean_scores
@@ -18,15 +19,19 @@ from cinegan.study.judging import Cell, read_scores, remove_others, scores_of, w
 SIDE, PHASES = 16, 4
 SPLITS = {"A1": "train", "A2": "train", "A3": "val", "A4": "test", "A5": "test", "A6": "test"}
 JUDGED = ("val", "test")
-RECIPE = {
-    "protocol": "split",
-    "size": SIDE,
-    "segmenter": Segmenter(filters=[4, 8], batch=4, steps=2, learning_rate=1e-2),
-    "moves": Affine(rotation_deg=9, translation_mm=1, scale=0.1, shear_deg=1, elastic_mm=0),
-    "augmented": 0.5,
-    "looks": Photometric(brightness=0.1, contrast=0, gamma=0, shading=0, noise=0, blur_mm=0),
-    "seed": 0,
-}
+PARAMS = load_params(ROOT / "params.yaml")
+STUDY = PARAMS.study.model_copy(
+    update={
+        "protocol": "split",
+        "segmenter": Segmenter(filters=[4, 8], batch=4, steps=2, learning_rate=1e-2),
+        "augmented": 0.25,
+        "ratio": 0.5,
+    }
+)
+GAN = PARAMS.models[STUDY.gan].model_copy(update={"size": SIDE})
+PARAMS = PARAMS.model_copy(
+    update={"seed": 5, "study": STUDY, "models": PARAMS.models | {STUDY.gan: GAN}}
+)
 
 
 def circle(radius):
@@ -71,7 +76,7 @@ def test_all_who_judge_are_scored_and_arms_compared(tmp_path):
     tables = []
     for arm in ("none", "classical"):
         cell = Cell(arm, 100, 0)
-        scores = scores_of(cell, cohort, **RECIPE)
+        scores = scores_of(cell, cohort, PARAMS)
         assert scores.groupby("split")["patient"].apply(list).to_dict() == {
             "val": ["A3"],
             "test": ["A4", "A5", "A6"],
@@ -112,17 +117,17 @@ def test_an_arm_is_taught_by_train_patients_alone_as_it_says_and_judged_on_the_o
     write_samples(tmp_path / "samples", given, labels, 2)
     takes = ARMS[arm]
     samples = tmp_path / "samples" if takes.synthetic else None
-    scores_of(Cell(arm, 100, 2), cohort, **RECIPE, samples=samples, ratio=0.5)
+    scores_of(Cell(arm, 100, 2), cohort, PARAMS, samples)
     ((real, synthetic, others),) = asked
     assert real.cycles.tobytes() == at["A1"] + at["A2"]
     assert real.spacing_mm.tolist() == [2.0] * 4
     assert (synthetic is not None and len(synthetic.cycles) == 3) == takes.synthetic
     assert others == {
-        "moves": RECIPE["moves"] if takes.affine else None,
-        "looks": RECIPE["looks"] if takes.photometric else None,
-        "augmented": 0.5,
-        "ratio": 0.5,
-        "seed": 2,
+        "moves": STUDY.affine if takes.affine else None,
+        "looks": STUDY.photometric if takes.photometric else None,
+        "augmented": 0.25,
+        "ratio": 0.5 if takes.synthetic else 0.0,
+        "seed": 7,
         "name": f"{arm}-100-2",
     }
     assert seen == [at[patient] for patient in ("A3", "A4", "A5", "A6")]
@@ -135,7 +140,7 @@ def test_a_patient_with_other_contours_than_the_ventricles_does_not_judge(tmp_pa
 
 def test_without_contours_there_is_nothing_to_score(tmp_path, capsys):
     cohort, cell = cohort_in(tmp_path / "cohort", without=SPLITS), Cell("none", 100, 0)
-    scores = scores_of(cell, cohort, **RECIPE)
+    scores = scores_of(cell, cohort, PARAMS)
     assert (
         "no contours, so there is nothing to learn to outline; skipped" in capsys.readouterr().out
     )
@@ -152,7 +157,7 @@ def test_an_arm_of_a_gan_without_labels_is_refused(tmp_path):
     cohort = cohort_in(tmp_path / "cohort")
     write_samples(tmp_path / "samples", np.zeros((2, SIDE, SIDE, PHASES), np.uint8), NO_CHANNELS, 2)
     with pytest.raises(CineganError, match="samples without labels, which cannot teach"):
-        scores_of(Cell("gan", 100, 0), cohort, **RECIPE, samples=tmp_path / "samples", ratio=1.0)
+        scores_of(Cell("gan", 100, 0), cohort, PARAMS, tmp_path / "samples")
 
 
 def test_a_cell_is_named_by_a_commands_arguments():
@@ -170,7 +175,7 @@ def test_a_cell_is_named_by_a_commands_arguments():
 
 def test_a_val_patient_without_contours_does_not_judge(tmp_path):
     cohort = cohort_in(tmp_path / "cohort", without=("A3",))
-    scores = scores_of(Cell("none", 100, 0), cohort, **RECIPE)
+    scores = scores_of(Cell("none", 100, 0), cohort, PARAMS)
     assert set(scores["split"]) == {"test"}
     write_scores(tmp_path, Cell("none", 100, 0), scores)
 

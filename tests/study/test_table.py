@@ -38,6 +38,17 @@ def test_a_row_for_each_arm_with_its_gain():
     assert both[-4:] == ["`none`", "1.12 (-0.20 to 2.35)", "1.00 (- to -)", "1.80, -"]
 
 
+def test_a_repeated_study_tells_each_seeds_gain():
+    key = "dice_endo_classical_gan_over_none_100_seed"
+    found = FOUND | {"n_seeds": 2, f"{key}_0": 0.02, f"{key}_1": None, f"{key}_1_reason": "why"}
+    titles, _, none, both = map(
+        cells, table_of(found, ["none", "classical_gan"], [100]).split("\n")[:4]
+    )
+    assert len(titles) == len(none) == len(both)
+    assert titles[-1] == "gain in Dice endo of each seed"
+    assert both[-2:] == ["1.80, -", "2.00, -"]
+
+
 def test_an_arm_that_is_compared_twice_has_two_rows():
     table = table_of(FOUND, ["none", "classical", "classical_gan"], [100])
     rows = [cells(line) for line in table.splitlines()[2:]]
