@@ -1,7 +1,8 @@
 """Why synthetic frames help a segmenter, or do not: labels, use alone, number and variety.
 
-On the cohort and the samples in the workspace, with the study's recipe and no classical
-augmentation, judged on val patients: nothing here reads test. Each line is one training.
+On the cohort and the samples in the workspace, with the study's recipe, judged on val patients:
+nothing here reads test. Each line is one training; all but those which ask how many frames
+classical augmentation should change are without it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from cinegan.training.runtime import configure
 
 RATIOS = (1 / 3, 1.0, 3.0)
 COUNTS = (16, 64)
+AUGMENTED = (0.25, 0.5, 1.0)
 SHOWN = ("dice_endo", "dice_epi", "distance_mm_endo")
 
 
@@ -44,14 +46,16 @@ def measure() -> dict[str, Any]:
     real = joined(train)
     synthetic = of_samples(root / "data/samples" / study.gan, float(real.spacing_mm.mean()))
 
-    def taught(frames: Frames, beside: Frames | None = None, ratio: float = 1.0) -> Any:
+    def taught(
+        frames: Frames, beside: Frames | None = None, ratio: float = 1.0, augmented: float = 0.0
+    ) -> Any:
         return teach(
             frames,
             beside,
             study.segmenter,
-            moves=None,
-            looks=None,
-            augmented=0.0,
+            moves=study.affine if augmented else None,
+            looks=study.photometric if augmented else None,
+            augmented=augmented,
             ratio=ratio,
             seed=params.seed,
         )
@@ -73,6 +77,9 @@ def measure() -> dict[str, Any]:
         "synthetic frames alone": told(taught(synthetic)),
         "synthetic for each real": {
             f"{ratio:.2g}": told(taught(real, synthetic, ratio)) for ratio in RATIOS
+        },
+        "share of real frames that classical augmentation changes": {
+            share: told(taught(real, augmented=share)) for share in AUGMENTED
         },
         "synthetic cycles to draw frames from, one for each real": {
             count: told(taught(real, first(synthetic, count), 1.0)) for count in COUNTS

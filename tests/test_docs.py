@@ -114,7 +114,8 @@ def test_the_floors_are_those_of_the_default_run(extractors):
 
 def arms_and_shares(found):
     named = [arm for arm in ARMS if any(f"_{arm}_" in key for key in found)]
-    shares = sorted({int(key.rsplit("_", 1)[1]) for key in found if key[-1].isdigit()})
+    means = [key for key in found if key.startswith("dice_endo_") and "_over_" not in key]
+    shares = sorted({int(key.rsplit("_", 1)[1]) for key in means if key[-1].isdigit()})
     return sorted(named, key=lambda arm: ARMS[arm].synthetic), shares
 
 

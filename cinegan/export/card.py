@@ -61,7 +61,6 @@ def card_of(source: Source, files: dict[str, int]) -> dict[str, Any]:
     record, geometry, labels = source.record, source.geometry, source.labels
     return {
         "synthetic": True,
-        "real_patients_shown": 0,
         "software": f"cinegan {cinegan.__version__}",
         "cycles": len(source.cycles),
         "cycles_drawn": source.drawn,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
+from hashlib import sha256
 from typing import NamedTuple
 
 from cinegan.data.cohort import Cohort
 from cinegan.data.labels import KINDS, source_of
-from cinegan.data.splits import place
 from cinegan.errors import CineganError
 
 
@@ -118,9 +118,10 @@ def subset(patients: Iterable[str], drawn: Collection[str], share: int, seed: in
     share : int
         Percent of the patients.
     seed : int
-        Of the order that they join in.
+        Of the order that they join in, so that another one gives other patients. Not by
+        `splits.place`: train is an arc of its circle, and a seed would only turn it.
     """
-    order = sorted(set(patients), key=lambda patient: place(patient, seed))
+    order = sorted(set(patients), key=lambda patient: sha256(f"{seed}/{patient}".encode()).digest())
     first = next(patient for patient in order if patient in drawn)
     order = [first, *(patient for patient in order if patient != first)]
     return sorted(order[: max(1, math.ceil(len(order) * share / 100))])

@@ -18,7 +18,8 @@ COLUMNS = (  # title, score, decimals
 GAINS = ("dice_endo", "dice_epi")
 TITLES = (
     *("of the patients", "arm", *(title for title, *_ in COLUMNS), "over"),
-    *("gain in Dice endo, points (95 % interval)", "gain in Dice epi, points (95 % interval)"),
+    "gain in Dice endo, points (95 % interval over patients)",
+    "gain in Dice epi, points (95 % interval over patients)",
     "detectable gain (80 % power), endo, epi",
 )
 REPEATED = "gain in Dice endo of each seed"  # a further column, of repeated studies

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cinegan.data.cohort import INDEX, Cohort, PatientCycles, PlacedContour, write_cohort
+from cinegan.data.splits import split_patients
 from cinegan.errors import CineganError
 from cinegan.params import Study
 from cinegan.study.arms import ARMS, fold_of, share_and_seed, subset
@@ -50,6 +51,20 @@ def test_a_smaller_share_is_of_the_larger_ones_patients():
     again = subset(patients * 2, patients, 25, seed=1)
     assert again == quarter != subset(patients, patients, 25, seed=2)
     assert subset(patients, patients[7:8], 1, seed=1) == patients[7:8]  # who can teach alone
+
+
+@pytest.mark.parametrize("project_seed", range(6))
+def test_seeds_draw_other_patients_of_the_train_split(project_seed):
+    cohort = [f"PHA{k:05}01" for k in range(1, 97)]
+    split = split_patients(cohort, project_seed, 0.2, 0.2)
+    train = [patient for patient in cohort if split[patient] == "train"]
+    for share, most in ((5, 1), (25, 0.6), (50, 0.8)):
+        drawn = [set(subset(train, train, share, seed)) for seed in range(4)]
+        pairs = [(a, b) for k, a in enumerate(drawn) for b in drawn[:k]]
+        alike = [len(a & b) / len(a) for a, b in pairs]
+        assert max(alike) < most, share
+        if share > 5:  # about as many as by chance
+            assert np.mean(alike) == pytest.approx(share / 100, abs=0.15)
 
 
 @pytest.mark.parametrize(("share", "count"), [(25, 1), (50, 2), (100, 4)])
