@@ -108,7 +108,8 @@ def mlflow(folder: Path, served: Cluster, host: str, port: int) -> Iterator[Serv
     # By the environment, as a command line is everybody's to read. Other settings of MLflow's
     # (workers, allowed hosts) come through from ours.
     environment = {
-        "MLFLOW_WORKERS": "2",
+        # Several would each wait 40 ms before every answer, as uvicorn leaves Nagle's algorithm on.
+        "MLFLOW_WORKERS": "1",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a second server, which cinegan needs not
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **os.environ,
