@@ -36,7 +36,7 @@ LOCK, DATABASES, ARTIFACTS = ".lock", "postgres", "artifacts"
 PASSWORDS, ADMIN_PASSWORD, SECRET_KEY = "pgpass", "admin-password", "secret-key"
 PATIENCE_S = 300  # that MLflow has to answer; it makes its tables first
 
-# Members see and log into each other's experiments; to delete one is its maker's and the admin's.
+# Members see and log into each other's experiments; to delete is its maker's and the admin's.
 # A password that was right is believed for a minute: checking one costs more than most requests.
 AUTH = """[mlflow]
 default_permission = EDIT

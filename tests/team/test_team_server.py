@@ -260,7 +260,7 @@ def test_a_wrong_password_is_told_in_one_line_and_work_goes_on(team, ana, monkey
     )
 
 
-def test_strangers_see_nothing_and_members_are_no_admins(team):
+def test_strangers_see_nothing_and_members_are_no_admins(team, store):
     def ask(path, who=None, **more):
         auth = (who, PASSWORDS[who]) if who else None
         return requests.get(f"{team.url}{path}", auth=auth, **more).status_code
@@ -271,6 +271,12 @@ def test_strangers_see_nothing_and_members_are_no_admins(team):
         assert ask(path) == 401, path
     assert (ask(experiment, "ana"), ask(artifacts, "ana")) == (200, 200)
     assert ask("/signup", "ana") == 403
+    deleted = requests.post(
+        f"{team.url}/api/2.0/mlflow/runs/delete",
+        json={"run_id": next(iter(store.runs))},
+        auth=("ana", PASSWORDS["ana"]),
+    )
+    assert deleted.status_code == 403
     assert ask(experiment, "ana", headers={"Host": "elsewhere.example.org"}) == 403
     assert (
         requests.get(f"{team.url}{experiment}", auth=("admin", "password1234")).status_code == 401
