@@ -1,12 +1,12 @@
 # cinegan: `make repro` rebuilds everything, `make test` proves that the code works.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint ui bench lock
+.PHONY: help setup repro test lint ui team-server bench lock
 venv := .venv/bin
 ready := .venv/.ready
 
 help:  ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: $(ready)  ## make .venv with exactly the locked versions
 
@@ -33,6 +33,9 @@ lint: $(ready)  ## ruff and mypy
 
 ui: $(ready)  ## open the MLflow UI on loopback
 	@$(venv)/python -m cinegan.tracking ui
+
+team-server: $(ready)  ## serve MLflow to a team, with passwords: docs/team-server.md
+	@$(venv)/python -m cinegan.team_server $(options)
 
 bench: $(ready)  ## set up the peers and print the speed figures of the README
 	@test -x .venv-bench/bin/python || python3 -m venv .venv-bench

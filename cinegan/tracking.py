@@ -28,6 +28,7 @@ from cinegan.workspace import main_checkout
 EXPERIMENT = "cinegan"
 WEIGHTS_TAG = "weights_sha256"
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's UI nests runs
+USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 UI_HOST, UI_PORT = "127.0.0.1", 5000
 
 BATCH = 1000  # metrics that a server takes at once
@@ -147,6 +148,7 @@ def store() -> str:
 def _connected() -> Any:
     """Return a client of a store that is ready, or None."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # A lost server costs seconds, not minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -162,11 +164,19 @@ def _connected() -> Any:
             if client.get_experiment_by_name(EXPERIMENT) is None:
                 local = store().startswith("sqlite:")
                 artifacts = (main_checkout() / "mlartifacts").as_uri() if local else None
-                client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+                _create_experiment(client, artifacts)
     except Exception as error:  # whatever the journal's server or database raises
         _warn(error)
         return None
     return client
+
+
+def _create_experiment(client: Any, artifacts: str | None) -> None:
+    try:
+        client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+    except Exception:  # of the same name, perhaps: made by somebody else of the team meanwhile
+        if client.get_experiment_by_name(EXPERIMENT) is None:
+            raise
 
 
 def _newest_with(digest: str) -> Run | None:
@@ -211,6 +221,8 @@ def _git(*arguments: str) -> str:
 
 def _warn(error: Exception) -> None:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    if getattr(error, "error_code", None) == "UNAUTHENTICATED":
+        reason = f"no such user or wrong password (401); {USER} and {PASSWORD} name them"
     where = re.sub(r"//[^/@]*@", "//", store())  # without a password
     print(f"MLflow at {where}: {reason.replace(store(), where)}; going on", file=sys.stderr)
 
