@@ -164,7 +164,7 @@ def _copy(
     store: Connection, team: Connection, old: Table, new: Table, locations: dict[str, str]
 ) -> int:
     number = 0
-    rows = store.execution_options(yield_per=ROWS).execute(select(old))
+    rows = store.execute(select(old).execution_options(yield_per=ROWS))
     for part in rows.mappings().partitions():
         values = [dict(row) for row in part]
         for column in PLACES.get(new.name, ()):

@@ -25,7 +25,7 @@ from cinegan.errors import CineganError
 
 PROCESSES, BATCHES = 4, 250
 PASSWORDS = {"ana": "a-long-password-of-ana", "ben": "a-long-password-of-ben"}
-PATIENCE_S = 240  # a busy machine takes its time
+PATIENCE_S = 600  # a busy machine takes its time
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +210,7 @@ def _log(url, name, folder, barrier):
     os.environ["MLFLOW_TRACKING_URI"] = url
     os.environ["MLFLOW_TRACKING_USERNAME"] = name
     os.environ["MLFLOW_TRACKING_PASSWORD"] = PASSWORDS[name]
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(PATIENCE_S)
     with tracking.new_run(f"at once, {name}") as run:
         barrier.wait(PATIENCE_S)
         for i in range(BATCHES):
