@@ -1,6 +1,7 @@
 """How soon and how fast a served generator answers, over HTTP, one client and four at once.
 
-The networks are those of params.yaml with fresh weights, which are as fast as trained ones.
+The networks are those of params.yaml with fresh weights, which are as fast as trained ones. The
+machine's load beforehand and the processor's time tell what a busy machine makes of it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def _served(name: str) -> dict[str, Any]:
                 port = int(server.stdout.readline().split()[2].rpartition(":")[2])
                 size = _ask(port, 0)
                 first = time.monotonic() - start
+                worked = _cpu_seconds(server.pid)
                 alone = [_timed(port, seed) for seed in range(REQUESTS)]
+                worked = _cpu_seconds(server.pid) - worked
                 begun = time.monotonic()
                 with ThreadPoolExecutor(CLIENTS) as clients:
                     together = list(clients.map(lambda seed: _timed(port, seed), range(REQUESTS)))
@@ -66,6 +69,7 @@ def _served(name: str) -> dict[str, Any]:
         "mb_a_request": round(size / 1e6, 2),
         "median_s": round(statistics.median(alone), 3),
         "slowest_s": round(max(alone), 3),
+        "cpu_s_a_request": round(worked / REQUESTS, 3),
         f"median_s_of_{CLIENTS}_clients": round(statistics.median(together), 3),
         f"cycles_per_s_of_{CLIENTS}_clients": round(REQUESTS * CYCLES / all_of_them, 1),
     }
@@ -84,6 +88,12 @@ def _make(folder: Path) -> None:
     record |= {"label_channels": [], "label_phases": {}}
     folder.mkdir()
     save_networks(folder, record, build_generator(record), build_discriminator(record))
+
+
+def _cpu_seconds(process: int) -> float:
+    """What a process has worked, however busy the machine is: of Linux."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _timed(port: int, seed: int) -> float:
