@@ -11,9 +11,9 @@ from cinegan.errors import run_command
 
 BENCHMARKS = (
     "ablation", "bending", "checkpoints", "conversion", "copies", "frechet", "heart", "kills",
-    "phantom", "resolutions", "sensitivity", "synthetic", "training",
+    "phantom", "resolutions", "sensitivity", "serving", "synthetic", "training",
 )  # fmt: skip
-IN_PARTS = ("ablation", "checkpoints", "kills", "resolutions", "training")
+IN_PARTS = ("ablation", "checkpoints", "kills", "resolutions", "serving", "training")
 
 
 def main(_: object) -> None:

@@ -20,6 +20,27 @@ MOTION = "kid_motion"  # how true the movement is, whatever leads
 ENDS = ("train", "test", "floor")
 
 
+def leading(extractor: str) -> str:
+    """The distance that models are ranked by, without its end: `_test` leads."""
+    return f"kid_{extractor}"
+
+
+def row_of(report: dict[str, Any], extractor: str) -> dict[str, Any]:
+    """A model's row of the table, of what `evaluate` wrote of it."""
+    columns = [
+        *("input", "size", f"n_compared_{extractor}"),
+        *(f"{name}_{end}" for name in dict.fromkeys((leading(extractor), MOTION)) for end in ENDS),
+        *(f"{name}_{extractor}_{end}" for name in LISTED for end in ("test", "floor")),
+        *("copied", "copied_floor", "authentic", "authentic_floor"),
+    ]
+    return {key: report.get(key) for key in columns}
+
+
+def contest(row: dict[str, Any]) -> str:
+    """Models of one contest see the same and make the same: their name together."""
+    return f"cinegan-{row['input']}-{row['size']}"
+
+
 def compare(
     names: list[str], models: Path, folder: Path, extractor: str
 ) -> dict[str, dict[str, Any]]:
@@ -48,14 +69,8 @@ def compare(
             f"{models}: no {', '.join(missing)}; `dvc repro evaluate@{missing[0]}` evaluates it"
         )
     reports = {name: read_json(models / f"{name}.json") for name in names}
-    distance = f"kid_{extractor}"
-    columns = [
-        *("input", "size", f"n_compared_{extractor}"),
-        *(f"{leading}_{end}" for leading in dict.fromkeys((distance, MOTION)) for end in ENDS),
-        *(f"{name}_{extractor}_{end}" for name in LISTED for end in ("test", "floor")),
-        *("copied", "copied_floor", "authentic", "authentic_floor"),
-    ]
-    table = {name: {key: report.get(key) for key in columns} for name, report in reports.items()}
+    distance = leading(extractor)
+    table = {name: row_of(report, extractor) for name, report in reports.items()}
     write_json(folder / "compare.json", table)
     bars = [
         {"model and set": f"{name}, {end}", "distance": report.get(f"{distance}_{end}")}

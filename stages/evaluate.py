@@ -1,4 +1,4 @@
-"""Synthetic against real cycles -> figures of merit: metrics/models/<name>.json, plots, a page."""
+"""Synthetic against real cycles -> figures of merit: metrics/models/<name>.json, plots, a card."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from cinegan import tracking
+from cinegan.comparison import contest, row_of
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.evaluation.extractors import chosen
 from cinegan.evaluation.judge import judge, pixels_told, write_plots
-from cinegan.files import write_json
-from cinegan.models import WEIGHTS
+from cinegan.export.origin import source_of_data
+from cinegan.files import read_json, sha256, write_json
+from cinegan.model_card import CARD, write_card
+from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import load_params
 from cinegan.training.runtime import configure
 
@@ -28,6 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     samples = np.load(Path("data/samples") / name / "cycles.npy")
     size = samples.shape[1]  # of a pair that grows, what its budget reached
     cohort = Cohort(Path(model.folder))
+    data_source = source_of_data(cohort, params.data.source)
     splits = {split: cohort.split(split, size) for split in ("train", "val", "test")}
     real = {split: cycles for split, (cycles, _) in splits.items()}
     patients = {split: owners for split, (_, owners) in splits.items()}
@@ -52,12 +56,18 @@ def main(arguments: Sequence[str]) -> None:
     report = {"input": model.input, "size": size, "pixels": pixels, **judged.report}
 
     metrics, plots = Path("metrics/models") / f"{name}.json", Path("metrics/plots") / name
+    trained, card = Path("models") / name, plots / CARD
     write_json(metrics, report)
     written = write_plots(plots, name, judged._replace(report=report), samples, real, params.seed)
-    with tracking.run_of_weights(Path("models") / name / WEIGHTS, name) as run:
+    record = read_json(trained / RECORD)
+    write_card(card, name, record, sha256(trained / WEIGHTS), data_source, report)
+    row = row_of(report, options.extractors[0])
+    with tracking.run_of_weights(trained / WEIGHTS, name) as run:
         run.metrics(report)
         for path in (metrics, *written):
             run.artifact(path, "evaluation")
+        files = (trained / WEIGHTS, trained / RECORD, card)
+        run.register(contest(row), name, files, (size, size, record["phases"]), row)
     reasons = {key: value for key, value in report.items() if key.endswith("_reason")}
     print("\n".join(f"{key}: {value}" for key, value in report.items() if key not in reasons))
     for reason in dict.fromkeys(reasons.values()):

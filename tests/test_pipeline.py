@@ -114,6 +114,8 @@ FLOOR_2 = (
     "cinegan/segmentation/",
     "cinegan/study/",
     "cinegan/export/",
+    "cinegan/serve/",
+    "cinegan/model_card.py",
     "cinegan/sampling.py",
     "cinegan/comparison.py",
     "cinegan/conversion.py",
@@ -327,7 +329,23 @@ def test_a_training_is_one_run_that_later_stages_add_to(project):
     curve = client.get_metric_history(first.info.run_id, "loss_generator")
     assert [point.step for point in curve] == [32, 64, 96, 128]
     kept = {item.path for item in client.list_artifacts(first.info.run_id)}
-    assert {"model", "samples", "evaluation", "images"} <= kept
+    assert {"model", "samples", "evaluation", "images", "generator"} <= kept
+
+
+def test_what_was_judged_is_registered_and_the_best_of_its_contest_is_marked(project):
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
+    best = client.get_model_version_by_alias("cinegan-ventricles-64", "best")
+    assert best.tags["model"] == "dcgan64"
+    named = client.get_model_version_by_alias("cinegan-frame-16", "pggan256")
+    weights = (project / "models/pggan256/generator.weights.h5").read_bytes()
+    assert named.tags["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+    report = json.loads((project / "metrics/models/pggan256.json").read_text())
+    assert float(named.tags["kid_texture_floor"]) == report["kid_texture_floor"]
+    card = (project / "metrics/plots/pggan256/card.md").read_text()
+    assert named.tags["weights_sha256"] in card
+    assert "the digital phantom of cinegan" in card
 
 
 # Parameters declared against those read

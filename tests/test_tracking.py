@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from imports import ROOT
 
 from cinegan import tracking
+from cinegan.errors import CineganError
 
 
 @pytest.fixture
@@ -44,6 +46,34 @@ def record_something(folder):
     with tracking.run_of_weights(weights, "dcgan64") as run:
         run.metrics({"frechet": 7.0})
     return weights
+
+
+MODEL, SHAPE = "cinegan-ventricles-64", (64, 64, 20)
+
+
+def register(folder, weights, *, name="dcgan64", card="what it is", **figures):
+    """A judged generator of some weights."""
+    made = folder / name
+    made.mkdir(exist_ok=True)
+    files = [made / each for each in ("generator.weights.h5", "model.json", "card.md")]
+    for file, content in zip(files, (weights, "{}", card), strict=True):
+        file.write_text(content)
+    judged = {"kid_texture_test": 3.0, "kid_texture_floor": 0.2, **figures}
+    with tracking.run_of_weights(files[0], name) as run:
+        run.register(MODEL, name, files, SHAPE, judged)
+
+
+def registry_of(uri):
+    """The versions that aliases point to, and all versions by number."""
+    import mlflow
+
+    client = mlflow.MlflowClient(uri)
+    found = client.search_model_versions(f"name = '{MODEL}'")
+    aliases = client.get_registered_model(MODEL).aliases
+    return (
+        {alias: int(version) for alias, version in aliases.items()},
+        {int(each.version): each for each in found},
+    )
 
 
 def test_a_run_lands_in_the_store_of_the_main_checkout_also_from_a_copy(checkout, monkeypatch):
@@ -127,6 +157,86 @@ def test_processes_that_meet_at_an_empty_store_do_not_break_it(checkout):
     assert [run.data.metrics for run in runs] == [{"loss": 1.0}] * 2
 
 
+def test_a_judged_generator_is_a_version_with_signature_example_card_and_figures(checkout):
+    import mlflow
+
+    register(checkout, "weights", copied=None)
+    uri = f"sqlite:///{checkout}/mlflow.db"
+    aliases, versions = registry_of(uri)
+    assert aliases == {"dcgan64": 1}
+    tags = versions[1].tags
+    assert tags["model"] == "dcgan64"
+    assert (tags["kid_texture_test"], tags["copied"]) == ("3.0", "null")
+    assert versions[1].run_id == runs_of(uri)[1][0].info.run_id
+    kept = Path(versions[1].source.removeprefix("file://"))
+    files = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+    weights = {f"data/dcgan64/{each}" for each in ("generator.weights.h5", "model.json", "card.md")}
+    assert weights < files
+    assert not [file for file in files if file.endswith((".pkl", ".pickle"))]
+    told = mlflow.models.Model.load(str(kept))
+    assert told.signature.outputs.inputs[0].shape == (-1, *SHAPE)
+    assert told.signature.inputs.input_names() == ["n", "seed"]
+    assert told.load_input_example(str(kept)).to_dict("list") == {"n": [2], "seed": [0]}
+    assert told.flavors["python_function"]["loader_module"] == tracking.LOADER
+    assert (ROOT / f"{tracking.LOADER.replace('.', '/')}.py").is_file()
+
+
+def test_the_same_weights_are_one_version_that_is_told_anew(checkout):
+    register(checkout, "weights", card="first")
+    register(checkout, "weights", card="second", kid_texture_test=2.5)
+    register(checkout, "others")
+    aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    assert aliases == {"dcgan64": 2}
+    assert set(versions) == {1, 2}
+    assert versions[1].tags["kid_texture_test"] == "2.5"
+    card = Path(versions[1].source.removeprefix("file://")) / "data/dcgan64/card.md"
+    assert card.read_text() == "second"
+    register(checkout, "weights")  # back to what was there before
+    aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    assert (aliases, set(versions)) == ({"dcgan64": 1}, {1, 2})
+
+
+def test_the_best_is_the_lowest_of_those_judged_on_the_same_real_cycles(checkout):
+    uri, real = f"sqlite:///{checkout}/mlflow.db", {"kid_texture_floor": 0.2}
+    tracking.mark_best(MODEL, "kid_texture_test", real)  # nothing is there yet
+    register(checkout, "a", kid_texture_test=10.0)
+    register(checkout, "b", kid_texture_test=9.5, name="cinegan64")
+    register(checkout, "c", kid_texture_test=0.1, kid_texture_floor=0.3)
+    register(checkout, "d", kid_texture_test=None)
+    tracking.mark_best(MODEL, "kid_texture_test", real)
+    assert registry_of(uri)[0] == {"dcgan64": 4, "cinegan64": 2, "best": 2}
+    register(checkout, "e", kid_texture_test=-0.25)
+    tracking.mark_best(MODEL, "kid_texture_test", real)
+    assert registry_of(uri)[0]["best"] == 5
+    tracking.mark_best(MODEL, "kid_texture_test", {"kid_texture_floor": 0.4})  # no rivals
+    assert registry_of(uri)[0]["best"] == 5
+
+
+def test_a_registered_version_is_fetched_to_another_folder(checkout, monkeypatch, tmp_path_factory):
+    register(checkout, "weights")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{checkout}/mlflow.db")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    folder = tracking.fetch(f"models:/{MODEL}@dcgan64", elsewhere / "got")
+    assert folder.name == "dcgan64"
+    assert (folder / "generator.weights.h5").read_text() == "weights"
+    for path in (checkout / "mlartifacts").rglob("generator.weights.h5"):
+        path.write_text("other weights")
+    with pytest.raises(CineganError, match="are not those that were registered"):
+        tracking.fetch(f"models:/{MODEL}/1", elsewhere / "again")
+    for uri in (f"models:/{MODEL}@nobody", f"models:/{MODEL}/9", "models:/nothing/1", "models:/x"):
+        with pytest.raises(CineganError, match="cannot be had from MLflow at") as refused:
+            tracking.fetch(uri, elsewhere / "none")
+        assert "\n" not in str(refused.value)
+    assert not list(elsewhere.glob("*.db"))
+
+
+def test_nothing_is_fetched_or_made_where_there_is_no_store(checkout):
+    with pytest.raises(CineganError, match="no MLflow store; set MLFLOW_TRACKING_URI"):
+        tracking.fetch(f"models:/{MODEL}@best", checkout / "got")
+    assert not list(checkout.iterdir())
+
+
 @pytest.fixture
 def server(tmp_path):
     with socket.socket() as free:
@@ -156,13 +266,20 @@ def test_a_real_server_takes_runs_and_serves_their_artifacts(server, checkout, m
     assert run.data.metrics["frechet"] == 7.0
     local = client.download_artifacts(run.info.run_id, "model/generator.weights.h5", str(checkout))
     assert Path(local).read_bytes() == b"weights"
+    register(checkout, "weights")
+    tracking.mark_best(MODEL, "kid_texture_test", {"kid_texture_floor": 0.2})
+    folder = tracking.fetch(f"models:/{MODEL}@best", checkout / "got")
+    assert (folder / "generator.weights.h5").read_text() == "weights"
     assert not (checkout / "mlflow.db").exists()
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "nonsense://somewhere"])
 def test_without_a_store_work_goes_on_and_one_line_says_so(checkout, monkeypatch, capsys, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     record_something(checkout)
+    register(checkout, "weights")
+    tracking.mark_best(MODEL, "kid_texture_test", {})
     told = capsys.readouterr().err.strip().splitlines()
     assert told
     assert all(line.startswith(f"MLflow at {uri}") for line in told)

@@ -7,41 +7,17 @@ Cards for Model Reporting".
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cinegan
 from cinegan.export.cavities import cavities_of
 from cinegan.export.classes import IGNORED, NAMES
 from cinegan.export.measured import copies_of, copies_told, fidelity_of, fidelity_told
+from cinegan.export.origin import ORIGINS
 from cinegan.export.source import Labelled, Source
 from cinegan.files import atomic_file, write_json
 
 CARD, CARD_JSON = "CARD.md", "card.json"
-
-
-class Origin(NamedTuple):
-    """Where real cycles came from, and under which licence."""
-
-    what: str
-    licence: str
-
-
-ORIGINS = {
-    "phantom": Origin(
-        "the digital phantom of cinegan, drawn from published statistics; nobody was scanned",
-        "MIT, as cinegan itself",
-    ),
-    "sunnybrook": Origin(
-        "the Sunnybrook Cardiac Data. Please cite Radau P, Lu Y, Connelly K, Paul G, Dick AJ, "
-        "Wright GA, Evaluation Framework for Algorithms Segmenting Short Axis Cardiac MRI, The "
-        "MIDAS Journal, 2009, hdl.handle.net/10380/3070",
-        "CC0 1.0",
-    ),
-    "folder": Origin(
-        "studies of the user's own, which cinegan read from a folder",
-        "not known to cinegan: ask whose data these were before you pass anything on",
-    ),
-}
 MOMENTS = 2  # end-diastole and end-systole
 
 

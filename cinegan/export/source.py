@@ -15,10 +15,11 @@ import pandas as pd
 import cinegan
 from cinegan.data.cohort import Cohort
 from cinegan.data.conditions import Conditions, of_cycles
-from cinegan.data.labels import Channels, joint, source_for, source_of
+from cinegan.data.labels import Channels, joint, source_for
 from cinegan.errors import CineganError
 from cinegan.export.classes import classes_of
 from cinegan.export.geometry import Geometry, geometry_of
+from cinegan.export.origin import source_of_data
 from cinegan.files import read_json, sha256, sha256_of_arrays
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import Params
@@ -161,22 +162,10 @@ def read_source(
         weights_sha256=weights,
         cycles_sha256=sha256(folder / CYCLES),
         sampling_seed=made["seed"],
-        data_source=_source_of_data(cohort, params),
+        data_source=source_of_data(cohort, params.data.source),
         conditions=asked,
         figures=_figures(Path("metrics/models") / f"{name}.json", cycles),
     )
-
-
-def _source_of_data(cohort: Cohort, params: Params) -> str:
-    """A phantom tells by itself what it is; of other cohorts the parameters do."""
-    if source_of(cohort) == "truth":
-        return "phantom"
-    if params.data.source == "phantom":
-        raise CineganError(
-            f"data.source: phantom, but {cohort.folder} holds none; set it to where these cycles "
-            "came from, since the card tells it"
-        )
-    return params.data.source
 
 
 def _labels(
