@@ -9,7 +9,8 @@ from cinegan.models import WEIGHTS
 from cinegan.training.networks import build_discriminator, build_generator, save_networks
 from cinegan.training.runtime import configure, set_seed
 
-SIZE, PHASES, THREADS = 16, 6, 1
+SIZE, PHASES = 16, 6
+THREADS = 2  # as all tests: within a process they cannot change
 LABELS = ["endo ED", "endo ES", "epi ED"]
 COUNTS = [
     {"group": "HYP", "level": "base", "cycles": 3},
