@@ -129,7 +129,7 @@ def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
     from cinegan.data.cohort import Cohort
     from cinegan.params import Budget, load_params
     from cinegan.sampling import draw_cycles
-    from cinegan.tracking import Run
+    from cinegan.tracking.runs import Run
     from cinegan.training.loop import train
     from cinegan.training.networks import load_generator
     from cinegan.training.runtime import configure
@@ -160,7 +160,7 @@ def _against_val(name: str, variant: str, seed: int) -> dict[str, float]:
             devices="one",
             folder=Path("models/variant"),
             curves=Path("training.csv"),
-            run=Run(None, ""),
+            run=Run(),
         )
         configure(THREADS)
         made = draw_cycles(load_generator(Path("models/variant")), SAMPLES, seed, progress=False)

@@ -121,7 +121,7 @@ def _train(name: str) -> None:
     import numpy as np
 
     from cinegan.params import Budget, load_params
-    from cinegan.tracking import Run
+    from cinegan.tracking.runs import Run
     from cinegan.training import loop
     from cinegan.training.checkpoint import Checkpoints
     from cinegan.training.networks import options_of
@@ -188,7 +188,7 @@ def _train(name: str) -> None:
         devices="one",
         folder=Path("models") / name,
         curves=Path("models") / name / "training.csv",
-        run=Run(None, ""),
+        run=Run(),
     )
 
 

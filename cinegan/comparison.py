@@ -36,6 +36,13 @@ def row_of(report: dict[str, Any], extractor: str) -> dict[str, Any]:
     return {key: report.get(key) for key in columns}
 
 
+def headline(row: dict[str, Any], extractor: str) -> dict[str, Any]:
+    """Of a model's row what is looked at first: distances of look and motion, and copies."""
+    distances = dict.fromkeys((leading(extractor), MOTION))
+    wanted = [f"{distance}_{end}" for distance in distances for end in ENDS]
+    return {key: row[key] for key in (*wanted, "copied", "copied_floor")}
+
+
 def contest(row: dict[str, Any]) -> str:
     """Models of one contest see the same and make the same: their name together."""
     return f"cinegan-{row['input']}-{row['size']}"

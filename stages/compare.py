@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cinegan import tracking
 from cinegan.comparison import compare, contest, leading
 from cinegan.errors import run_command
+from cinegan.files import sha256
+from cinegan.models import WEIGHTS
 from cinegan.params import load_params
+from cinegan.tracking.registry import mark_best
+from cinegan.tracking.runs import linked, new_run
+from cinegan.tracking.store import COMPARISONS
 
 METRICS = Path("metrics")
 
@@ -18,16 +22,21 @@ def main(_: Sequence[str]) -> None:
     params = load_params()
     extractor = params.evaluate.extractors[0]
     table = compare(list(params.models), METRICS / "models", METRICS, extractor)
-    with tracking.new_run("comparison") as run:
+    with new_run("comparison", COMPARISONS) as run:
         for name, row in table.items():
-            run.metrics({f"{name}/{key}": value for key, value in row.items()})
+            run.metrics(row, group=name)
+        weights = {name: Path("models") / name / WEIGHTS for name in table}
+        links = [
+            f"- {linked(name, sha256(path))}" for name, path in weights.items() if path.exists()
+        ]
+        run.describe("\n".join(["Each was judged in the run that trained it:", "", *links]))
         for file in ("compare.json", "plots/compare.csv", "plots/compare.png"):
             run.artifact(METRICS / file)
     distance = leading(extractor)
     for row in table.values():
         # Versions of the same floor were judged on the same real cycles.
         real = {key: row[key] for key in (f"{distance}_floor", f"n_compared_{extractor}")}
-        tracking.mark_best(contest(row), f"{distance}_test", real)
+        mark_best(contest(row), f"{distance}_test", real)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegan import tracking
-from cinegan.comparison import contest, row_of
+from cinegan.comparison import contest, headline, row_of
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.evaluation.extractors import chosen
 from cinegan.evaluation.judge import judge, pixels_told, write_plots
 from cinegan.export.origin import source_of_data
-from cinegan.files import read_json, sha256, write_json
+from cinegan.files import read_json, sha256, sha256_of_arrays, write_json
 from cinegan.model_card import CARD, write_card
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import load_params
+from cinegan.tracking.registry import register
+from cinegan.tracking.runs import run_of_weights
 from cinegan.training.runtime import configure
 
 
@@ -62,12 +63,16 @@ def main(arguments: Sequence[str]) -> None:
     record = read_json(trained / RECORD)
     write_card(card, name, record, sha256(trained / WEIGHTS), data_source, report)
     row = row_of(report, options.extractors[0])
-    with tracking.run_of_weights(trained / WEIGHTS, name) as run:
-        run.metrics(report)
+    with run_of_weights(trained / WEIGHTS, name) as run:
+        run.metrics(headline(row, options.extractors[0]))
+        run.metrics(report, group="evaluation")
         for path in (metrics, *written):
             run.artifact(path, "evaluation")
+        of_test = {"cycles": len(real["test"]), "patients": len(set(patients["test"]))}
+        digest = sha256_of_arrays(real["test"])
+        run.dataset(f"{model.input}, test, {size}", digest, model.folder, "evaluation", of_test)
         files = (trained / WEIGHTS, trained / RECORD, card)
-        run.register(contest(row), name, files, (size, size, record["phases"]), row)
+        register(run, contest(row), name, files, (size, size, record["phases"]), row)
     reasons = {key: value for key, value in report.items() if key.endswith("_reason")}
     print("\n".join(f"{key}: {value}" for key, value in report.items() if key not in reasons))
     for reason in dict.fromkeys(reasons.values()):

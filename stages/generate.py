@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from cinegan import tracking
 from cinegan.data import conditions, labels
 from cinegan.data.cohort import Cohort
 from cinegan.errors import CineganError, run_command
@@ -15,6 +14,8 @@ from cinegan.models import WEIGHTS
 from cinegan.params import load_params
 from cinegan.sampling import draw_cycles, write_samples
 from cinegan.study.arms import fold_of, share_and_seed
+from cinegan.tracking.runs import new_run
+from cinegan.tracking.store import STUDIES
 from cinegan.training.loop import train
 from cinegan.training.networks import load_generator
 
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str]) -> None:
         told = conditions.of_cycles(cohort, owners, model.conditions)
         sample, known = params.sample, conditions.Conditions.among(told)
         wanted = known.only(sample.groups, sample.levels)
-        with tracking.new_run(f"{name} of {share} % of the patients, {seed}") as run:
+        title = f"{name} of {share} % of the patients, {seed}"
+        with new_run(title, STUDIES, monitored=True) as run:
             train(
                 lambda size: labels.joint(cohort, owners, size, source),
                 owners,

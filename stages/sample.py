@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cinegan import tracking
 from cinegan.data.conditions import Conditions
 from cinegan.data.labels import Channels
 from cinegan.errors import run_command
@@ -13,6 +12,7 @@ from cinegan.files import read_json, sha256
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import load_params
 from cinegan.sampling import draw_cycles, write_samples
+from cinegan.tracking.runs import run_of_weights
 from cinegan.training.networks import load_generator
 from cinegan.training.runtime import configure
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     labels = Channels(record["label_channels"], record["label_phases"])
     made = {"seed": params.seed, "weights_sha256": sha256(trained / WEIGHTS)}
     write_samples(folder, drawn, labels, params.sample.shown, asked, made)
-    with tracking.run_of_weights(trained / WEIGHTS, name) as run:
+    with run_of_weights(trained / WEIGHTS, name) as run:
         run.artifact(folder / "preview.png", "samples")
         run.artifact(folder / "preview.gif", "samples")
     print(f"{len(drawn)} cycles in {folder}")

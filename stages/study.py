@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from cinegan import tracking
 from cinegan.errors import run_command
-from cinegan.files import atomic_file, write_json
+from cinegan.files import atomic_file, read_json, write_json
 from cinegan.params import load_params
+from cinegan.sampling import RECORD
 from cinegan.study.analysis import compare_arms, headline, mean_scores
 from cinegan.study.figure import draw_study
 from cinegan.study.judging import Cell, read_scores, remove_others
 from cinegan.study.table import table_of
+from cinegan.tracking.runs import linked, new_run
+from cinegan.tracking.store import STUDIES
 
 SCORES, METRICS = Path("data/scores"), Path("metrics")
 
@@ -40,15 +42,30 @@ def main(_: Sequence[str]) -> None:
     with atomic_file(table) as partial:
         partial.write_text(told)
     draw_study(picture, found, arms, study.shares)
-    with tracking.new_run("study") as run:
+    with new_run(f"study of {study.gan}", STUDIES) as run:
         run.params(study.model_dump())
-        run.metrics(found)
+        run.metrics(headline(found, arms, study.shares))
+        run.metrics(found, group="all")
+        run.describe(
+            "\n\n".join([found.get("skipped", told), *_generators(study.shares, study.seeds)])
+        )
         for path in (whole, rows, table, picture):
             run.artifact(path)
         for cell, of_cell in tables.items():
-            with tracking.new_run(str(cell), within=run) as child:
+            with new_run(str(cell), STUDIES, within=run) as child:
                 child.params(cell._asdict())
                 child.metrics(mean_scores(of_cell))
+
+
+def _generators(shares: Sequence[int], seeds: Sequence[int]) -> list[str]:
+    """Links to the runs whose generators made the synthetic cycles; for the journal alone."""
+    cells = [f"{share}-{seed}" for share in shares for seed in seeds]
+    made = {cell: Path("data/study") / cell / "samples" / RECORD for cell in cells}
+    return [
+        linked(f"the generator of {cell}", read_json(path)["weights_sha256"])
+        for cell, path in made.items()
+        if path.exists()
+    ]
 
 
 if __name__ == "__main__":

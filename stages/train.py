@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from cinegan import tracking
 from cinegan.data import conditions, labels
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.params import load_params
+from cinegan.tracking.runs import Run, new_run
 from cinegan.training.devices import is_chief
 from cinegan.training.loop import train
 
@@ -26,9 +26,9 @@ def main(arguments: Sequence[str]) -> None:
     owners = cohort.patient_of_each("train")
     told = conditions.of_cycles(cohort, owners, model.conditions)
     journal = (
-        tracking.new_run(f"{name} {params.budget}")
+        new_run(f"{name} {params.budget}", monitored=True)
         if is_chief(params.devices)
-        else nullcontext(tracking.Run(None, ""))
+        else nullcontext(Run())
     )
     with journal as run:
         train(

@@ -18,15 +18,18 @@ import pytest
 from imports import ROOT
 from small_generator import LABELS, PHASES, SIZE, make_generator, record_with
 
-from cinegan import tracking
 from cinegan.data.conditions import Conditions
 from cinegan.errors import CineganError
+from cinegan.files import sha256
 from cinegan.model_card import CARD, card_of, write_card
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.sampling import draw_cycles
 from cinegan.serve import app
 from cinegan.serve.__main__ import main
 from cinegan.serve.model import Asked, Served
+from cinegan.tracking.registry import fetch, mark_best, register
+from cinegan.tracking.runs import new_run
+from cinegan.tracking.store import store as address
 from cinegan.training.networks import load_generator
 
 NAME, MODEL, MOST = "small16", "cinegan-ventricles-16", 40
@@ -52,11 +55,11 @@ def store(generator, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path_factory.mktemp("checkout"))
         patched.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with tracking.new_run(NAME) as run:
+        with new_run(NAME) as run:
             files = [generator / each for each in (WEIGHTS, RECORD, CARD)]
-            run.register(MODEL, NAME, files, (SIZE, SIZE, PHASES), FIGURES)
-        tracking.mark_best(MODEL, "kid_texture_test", {"kid_texture_floor": 0.5})
-        return tracking.store()
+            register(run, MODEL, NAME, files, (SIZE, SIZE, PHASES), FIGURES)
+        mark_best(MODEL, "kid_texture_test", {"kid_texture_floor": 0.5})
+        return address()
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +145,7 @@ def test_it_says_what_it_is(service, generator):
     assert about["cycle_shape"] == [SIZE, SIZE, PHASES]
     assert about["label_channels"] == LABELS
     assert about["conditions"] == {"group": ["HYP", "Normal"], "level": ["base", "apex"]}
-    assert about["weights_sha256"] == tracking.sha256(generator / WEIGHTS)
+    assert about["weights_sha256"] == sha256(generator / WEIGHTS)
     assert json.loads(ask(service, None, "GET", "/health")[2]) == {"status": "ok"}
     status, headers, body = ask(service, None, "GET", "/card")
     assert headers["Content-Type"].startswith("text/markdown")
@@ -258,7 +261,7 @@ def test_mlflow_loads_a_registered_generator_without_a_pickle(
     both = loaded.predict(example.iloc[[0, 0]].assign(n=[3, 1], seed=[4, 5]))
     np.testing.assert_array_equal(both[:3], expected(3, 4)[..., :PHASES])
     np.testing.assert_array_equal(both[3:], expected(1, 5)[..., :PHASES])
-    folder = tracking.fetch(f"models:/{MODEL}@{NAME}", tmp_path)
+    folder = fetch(f"models:/{MODEL}@{NAME}", tmp_path)
     assert {path.name for path in folder.iterdir()} == {WEIGHTS, RECORD, CARD}
 
 
@@ -281,9 +284,9 @@ def test_what_a_model_does_not_make_or_know_is_refused(tmp_path):
 def test_a_card_of_other_weights_is_not_told(generator, tmp_path):
     make_generator(tmp_path / "models" / NAME, seed=2)
     card = tmp_path / "metrics/plots" / NAME / CARD
-    write_card(card, NAME, record_with(), tracking.sha256(generator / WEIGHTS), "phantom", FIGURES)
+    write_card(card, NAME, record_with(), sha256(generator / WEIGHTS), "phantom", FIGURES)
     assert Served(tmp_path / "models" / NAME).card is None
-    mine = tracking.sha256(tmp_path / "models" / NAME / WEIGHTS)
+    mine = sha256(tmp_path / "models" / NAME / WEIGHTS)
     write_card(card, NAME, record_with(), mine, "phantom", FIGURES)
     assert mine in Served(tmp_path / "models" / NAME).card
 

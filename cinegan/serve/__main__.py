@@ -10,10 +10,10 @@ from pathlib import Path
 
 import uvicorn
 
-from cinegan import tracking
 from cinegan.errors import CineganError, run_command
 from cinegan.serve.app import application
 from cinegan.serve.model import Served
+from cinegan.tracking.registry import fetch
 
 ABOUT = """Serve a trained generator over HTTP, until Ctrl-C.
 
@@ -57,7 +57,7 @@ def _served(model: str, threads: int | None) -> Served:
     if not model.startswith(REGISTRY):
         return Served(Path(model), threads)
     with tempfile.TemporaryDirectory() as folder:  # weights are in memory before it goes
-        return Served(tracking.fetch(model, Path(folder)), threads)
+        return Served(fetch(model, Path(folder)), threads)
 
 
 def _listening(host: str, port: int) -> socket.socket:

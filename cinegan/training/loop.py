@@ -24,7 +24,8 @@ from cinegan.files import atomic_file, atomic_folder, sha256, sha256_of_arrays
 from cinegan.models import DISCRIMINATOR_WEIGHTS, WEIGHTS
 from cinegan.params import FRESH, Budget, Model
 from cinegan.sampling import draw_cycles
-from cinegan.tracking import WEIGHTS_TAG, Run
+from cinegan.tracking.outbox import WEIGHTS_TAG
+from cinegan.tracking.runs import Run
 from cinegan.training import devices as spread
 from cinegan.training.checkpoint import Checkpoints
 from cinegan.training.cost import training_cost
@@ -109,7 +110,14 @@ def train(
     for level in schedule.levels:
         spread.check_batch(name, level.batch, record["device_count"], model.network.check_batch)
     print(f"{name}: {_plan(schedule, record)}", flush=True)
-    run.params({"model": name, **record})
+    run.params(_told(name, record))
+    run.dataset(
+        f"{model.input}, train, {record['size']}",
+        record["train_sha256"],
+        model.folder,
+        "training",
+        {key: record[f"train_{key}"] for key in ("cycles", "patients")},
+    )
     states = Checkpoints(main_checkout(), name, record)
     # Another process may be at the same recipe: it waits, and then trains for itself.
     alone = states.lock() if chief else nullcontext()
@@ -285,7 +293,8 @@ class _Training:
     def _report(self, row: list[float], **more: float) -> None:
         """Journal a point of the curves."""
         kimg, *values = row
-        self.run.metrics(dict(zip(("size", *METRICS), values, strict=True)) | more, kimg)
+        told = dict(zip(("size", *METRICS), values, strict=True))
+        self.run.metrics(told | more, kimg, group="training")
 
     def _save(self) -> None:
         begun = time.monotonic()
@@ -345,6 +354,26 @@ def _record(
         "train_cycles": len(cycles),
         "train_patients": len(set(patients)),
         "train_sha256": sha256_of_arrays(cycles, vectors),
+    }
+
+
+def _told(name: str, record: dict[str, Any]) -> dict[str, Any]:
+    """The recipe as people compare it: by group, without what follows from the data."""
+    groups = {
+        "model": ("architecture", "input", "size", "labels", "conditions", "start_from"),
+        "budget": ("total_kimg", "snapshot_kimg", "fade_kimg", "stable_kimg"),
+        "machine": ("threads", "devices", "device_count"),
+    }
+    told = {
+        group: {key: record[key] for key in keys if key in record} for group, keys in groups.items()
+    }
+    return {
+        "seed": record["seed"],
+        **told,
+        "model": {"name": name, **told["model"]},
+        "network": record["network"],
+        "training": record["training"],
+        "data": {key: record[f"train_{key}"] for key in ("cycles", "patients")},
     }
 
 

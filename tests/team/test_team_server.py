@@ -20,8 +20,12 @@ import requests
 from imports import ROOT
 from sqlalchemy import create_engine
 
-from cinegan import postgres, store_move, team_server, tracking
+from cinegan import postgres, store_move, team_server
 from cinegan.errors import CineganError
+from cinegan.files import sha256
+from cinegan.tracking.outbox import WEIGHTS_TAG
+from cinegan.tracking.runs import new_run, run_of_weights
+from cinegan.tracking.store import EXPERIMENTS, GENERATORS
 
 PROCESSES, BATCHES = 4, 250
 PASSWORDS = {"ana": "a-long-password-of-ana", "ben": "a-long-password-of-ben"}
@@ -84,15 +88,15 @@ def _fill(checkout):
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     weights = Path("generator.weights.h5").absolute()
     weights.write_bytes(b"weights")
-    with tracking.new_run("study") as run:
+    with new_run("study") as run:
         run.params({"training": {"batch": 32}, "seed": 1})
         for i in range(30):
             run.metrics({"loss": i / 7, "norm": [np.nan, np.inf, 1.0][i % 3]}, kimg=i)
-        with tracking.new_run("an arm: ä, µ", within=run) as arm:
+        with new_run("an arm: ä, µ", within=run) as arm:
             arm.picture(np.eye(8, dtype=np.uint8), "samples", 0.032)
             arm.artifact(weights, "model")
-            arm.tags({tracking.WEIGHTS_TAG: tracking.sha256(weights)})
-    with pytest.raises(ValueError, match="boom"), tracking.new_run("failed"):
+            arm.tags({WEIGHTS_TAG: sha256(weights)})
+    with pytest.raises(ValueError, match="boom"), new_run("failed"):
         raise ValueError("boom")
     return all_of(f"sqlite:///{checkout}/mlflow.db", checkout)
 
@@ -148,7 +152,7 @@ def client_of(uri):
     import mlflow
 
     client = mlflow.MlflowClient(uri)
-    return client, client.get_experiment_by_name(tracking.EXPERIMENT).experiment_id
+    return client, client.get_experiment_by_name(GENERATORS).experiment_id
 
 
 def files_of(client, run_id, folder=None):
@@ -182,8 +186,8 @@ def all_of(uri, into):
 
 def test_what_was_moved_is_told_alike_by_both_clients(team, store, ana, tmp_path):
     assert team.moved == (
-        f"3 runs of 2 experiments, 60 values of metrics, and their artifacts are in {team.folder} "
-        f"now; {store.folder}/mlflow.db is as it was\n"
+        f"3 runs of {len(EXPERIMENTS) + 1} experiments, 60 values of metrics, and their artifacts "
+        f"are in {team.folder} now; {store.folder}/mlflow.db is as it was\n"
     )
     before = store.runs
     assert sorted(each[1] for each in before.values()) == ["FAILED", "FINISHED", "FINISHED"]
@@ -193,7 +197,7 @@ def test_what_was_moved_is_told_alike_by_both_clients(team, store, ana, tmp_path
 
 
 def test_a_store_that_was_moved_is_gone_on_with(team, store, ana):
-    with tracking.run_of_weights(store.folder / "generator.weights.h5", "dcgan64") as run:
+    with run_of_weights(store.folder / "generator.weights.h5", "dcgan64") as run:
         run.metrics({"frechet": 7.0})
         run.artifact(store.folder / "generator.weights.h5", "again")
     client, experiment = client_of(team.url)
@@ -211,7 +215,7 @@ def _log(url, name, folder, barrier):
     os.environ["MLFLOW_TRACKING_USERNAME"] = name
     os.environ["MLFLOW_TRACKING_PASSWORD"] = PASSWORDS[name]
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(PATIENCE_S)
-    with tracking.new_run(f"at once, {name}") as run:
+    with new_run(f"at once, {name}") as run:
         barrier.wait(PATIENCE_S)
         for i in range(BATCHES):
             run.metrics({"loss": i / 3, "score": -i}, kimg=i / 1000)
@@ -251,14 +255,18 @@ def test_four_members_processes_log_at_once_and_all_arrives(team, ana, tmp_path)
 def test_a_wrong_password_is_told_in_one_line_and_work_goes_on(team, ana, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "guessed")
     done = False
-    with tracking.new_run("intruder") as run:
+    with new_run("intruder") as run:
         run.metrics({"loss": 1.0})
         done = True
     assert done
-    assert capsys.readouterr().err == (
+    first, second = capsys.readouterr().err.splitlines()
+    reason = (
         f"MLflow at {team.url}: no such user or wrong password (401); MLFLOW_TRACKING_USERNAME and "
-        "MLFLOW_TRACKING_PASSWORD name them; going on\n"
+        "MLFLOW_TRACKING_PASSWORD name them; "
     )
+    assert first == f"{reason}going on, what it does not have is kept"
+    assert second.startswith(f"{reason}what it does not have of intruder lies in .mlflow-unsent/")
+    assert "guessed" not in first + second
 
 
 def test_strangers_see_nothing_and_members_are_no_admins(team, store):

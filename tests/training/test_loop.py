@@ -18,7 +18,7 @@ from cinegan.errors import CineganError
 from cinegan.files import read_json
 from cinegan.models import dcgan
 from cinegan.sampling import draw_cycles
-from cinegan.tracking import Run
+from cinegan.tracking.runs import Run
 from cinegan.training import loop
 from cinegan.training.checkpoint import Checkpoints
 from cinegan.training.networks import load_generator
@@ -40,7 +40,7 @@ def train_in(folder, name, block, cycles_at, **changes):
         "devices": "one",
         "folder": folder / "models" / name,
         "curves": folder / "models" / name / "training.csv",
-        "run": Run(None, ""),
+        "run": Run(),
     }
     patients = changes.pop("patients", np.array(["a", "b"] * 5))
     loop.train(cycles_at, patients, **(given | changes))

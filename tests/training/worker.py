@@ -13,7 +13,7 @@ import numpy as np
 from cinegan.errors import CineganError, run_command
 from cinegan.files import read_json, write_json
 from cinegan.params import Model
-from cinegan.tracking import Run
+from cinegan.tracking.runs import Run
 
 
 def prepare(job, model, cycles_at, **options):
@@ -51,7 +51,7 @@ def train_as_told(job, threads):
         devices=options["devices"],
         folder=Path(job.name),
         curves=Path(job.name) / "training.csv",
-        run=Run(None, ""),
+        run=Run(),
     )
 
 

@@ -1,0 +1,62 @@
+"""`python -m cinegan.tracking`: MLflow's UI on loopback; what MLflow does not have, sent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from cinegan.errors import CineganError, run_command
+from cinegan.tracking import outbox
+from cinegan.tracking.store import connect, public, reason, store
+
+UI_HOST, UI_PORT = "127.0.0.1", 5000
+
+
+def ui() -> None:
+    """Show the runs of the store, on loopback."""
+    try:
+        connect()
+    except Exception as error:  # whatever the store's server or database raises
+        raise CineganError(f"MLflow at {public(store())}: {reason(error)}") from None
+    command = ["mlflow", "ui", "--host", UI_HOST, "--port", str(UI_PORT), "--workers", "1"]
+    print(f"http://{UI_HOST}:{UI_PORT} (Ctrl-C ends it)", flush=True)
+    # By the environment: a command line with a password is everybody's to read.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store()}
+    sys.exit(subprocess.call([sys.executable, "-m", *command], env=environment))
+
+
+def send() -> None:
+    """Send what was kept while MLflow was away.
+
+    Raises
+    ------
+    CineganError
+        If something is left.
+    """
+    before = len(outbox.kept())
+    try:
+        left = outbox.send(connect()) if before else []
+    except Exception as error:  # whatever the store's server or database raises
+        raise CineganError(
+            f"MLflow at {public(store())}: {reason(error)}; {len(outbox.kept())} of {before} runs "
+            "are kept still"
+        ) from None
+    print(f"{before - len(left)} runs sent to {public(store())}")
+    if left:
+        raise CineganError("kept still:\n" + "\n".join(left))
+
+
+COMMANDS = {"ui": ui, "send": send}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the command that the arguments name."""
+    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+        raise CineganError(f"usage: python -m cinegan.tracking {'|'.join(COMMANDS)}")
+    COMMANDS[arguments[0]]()
+
+
+if __name__ == "__main__":
+    run_command(main)

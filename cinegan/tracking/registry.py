@@ -1,0 +1,214 @@
+"""The registry: trained generators as versions of models, and how they are fetched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+import cinegan
+from cinegan.errors import CineganError
+from cinegan.files import sha256
+from cinegan.tracking.outbox import WEIGHTS_TAG
+from cinegan.tracking.runs import Run
+from cinegan.tracking.store import (
+    as_default_store,
+    connect,
+    public,
+    quiet_mlflow,
+    reason,
+    store,
+    tell,
+)
+from cinegan.workspace import main_checkout
+
+REGISTERED = "generator"  # folder of a run's artifacts that a registered version is
+LOADER = "cinegan.serve.pyfunc"  # loads it, so that no pickle is needed
+BEST = "best"
+
+
+def register(
+    run: Run,
+    model: str,
+    name: str,
+    files: Sequence[Path],
+    shape: tuple[int, int, int],
+    figures: Mapping[str, Any],
+) -> None:
+    """Make a run's weights a version of a registered model.
+
+    Weights that are a version already stay that version, which is told the new figures.
+
+    Parameters
+    ----------
+    model : str
+        The registered model.
+    name : str
+        Of the generator: an alias that then points to this version.
+    files : sequence of Path
+        The weights, what rebuilds them, and their card.
+    shape : tuple of int
+        Of a cycle, (H, W, T).
+    figures : mapping
+        Kept as tags.
+    """
+    again = f"{name} is not registered; `dvc repro -f -s evaluate@{name}` does it"
+    run.send()
+    if run.run_id is None:
+        tell(again)
+        return
+    try:
+        client = connect()
+        with FileLock(main_checkout() / ".mlflow.lock", timeout=120):
+            digest = sha256(files[0])
+            made = _versions(client, model, {WEIGHTS_TAG: digest})
+            version = (
+                made[0] if made else _new_version(client, run.run_id, model, name, files, shape)
+            )
+            for key, value in figures.items():
+                client.set_model_version_tag(model, version.version, key, _told(value))
+            client.set_registered_model_alias(model, name, version.version)
+            if made:
+                folder = f"{REGISTERED}/data/{version.tags['model']}"
+                client.log_artifact(version.run_id, str(files[-1]), folder)
+    except Exception as error:  # whatever the registry's server or database raises
+        tell(f"{reason(error)}; going on, but {again}")
+
+
+def _new_version(
+    client: Any,
+    run_id: str,
+    model: str,
+    name: str,
+    files: Sequence[Path],
+    shape: tuple[int, int, int],
+) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    digest = sha256(files[0])
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / name
+        data.mkdir()
+        for file in files:
+            shutil.copy2(file, data)
+        _save_pyfunc(Path(folder) / REGISTERED, data, shape, digest)
+        client.log_artifacts(run_id, f"{folder}/{REGISTERED}", REGISTERED)
+    try:
+        client.create_registered_model(
+            model, description="Generators of synthetic heartbeats that see and make the same."
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return client.create_model_version(
+        model,
+        f"{client.get_run(run_id).info.artifact_uri}/{REGISTERED}",
+        run_id,
+        tags={"model": name, WEIGHTS_TAG: digest},
+        description=f"{name}; {files[-1].name} among its artifacts says what it is and is not",
+    )
+
+
+def mark_best(model: str, figure: str, real: Mapping[str, Any]) -> None:
+    """Let the alias `best` point to a registered model's version of the lowest figure.
+
+    Parameters
+    ----------
+    figure : str
+        Such as "kid_texture_test".
+    real : mapping
+        Figures that versions share which were judged on the same real cycles; others are no rivals.
+    """
+    try:
+        client = connect()
+        rivals = [
+            version
+            for version in _versions(client, model, {key: _told(real[key]) for key in real})
+            if version.tags.get(figure, _told(None)) != _told(None)
+        ]
+        if rivals:
+            best = min(rivals, key=lambda each: (float(each.tags[figure]), int(each.version)))
+            client.set_registered_model_alias(model, BEST, best.version)
+    except Exception as error:  # whatever the registry's server or database raises
+        tell(
+            f"{reason(error)}; going on, but the best of {model} is not marked; `dvc repro -f -s "
+            "compare` does it"
+        )
+
+
+def fetch(uri: str, folder: Path) -> Path:
+    """Download a registered version; returns the folder with its weights, called as its generator.
+
+    Parameters
+    ----------
+    uri : str
+        As MLflow writes it: "models:/NAME@ALIAS" or "models:/NAME/VERSION".
+
+    Raises
+    ------
+    CineganError
+        If the registry has none, cannot be reached, or its weights are not whole.
+    """
+    if not os.environ.get("MLFLOW_TRACKING_URI") and not (main_checkout() / "mlflow.db").exists():
+        raise CineganError(
+            f"{uri}: this folder has no MLflow store; set MLFLOW_TRACKING_URI to that of the "
+            "registry, or run from the top folder of the project"
+        )
+    try:
+        mlflow = quiet_mlflow()
+        with as_default_store():
+            got = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+            told = mlflow.models.Model.load(str(got)).metadata or {}
+        (data,) = (got / "data").iterdir()
+        (weights,) = data.glob("generator.*.h5")
+        digest = sha256(weights)
+    except Exception as error:  # whatever the registry's server or database raises
+        raise CineganError(
+            f"{uri}: cannot be had from MLflow at {public(store())} ({reason(error)}); name a "
+            "registered model and an alias or version of it, or a folder models/NAME"
+        ) from None
+    if digest != told.get(WEIGHTS_TAG):
+        raise CineganError(
+            f"{uri}: its weights are not those that were registered; register them anew"
+        )
+    return data
+
+
+def _versions(client: Any, model: str, tags: Mapping[str, str]) -> list[Any]:
+    """Versions of a registered model that have all these tags."""
+    found = client.search_model_versions(f"name = '{model}'")
+    return [each for each in found if tags.items() <= each.tags.items()]
+
+
+def _told(value: Any) -> str:
+    """A tag's text."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _save_pyfunc(path: Path, data: Path, shape: tuple[int, int, int], digest: str) -> None:
+    """Write weights as MLflow's model: a folder of theirs, and which module loads it."""
+    import mlflow
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    with as_default_store():  # the check of the example asks for one
+        mlflow.pyfunc.save_model(
+            str(path),
+            loader_module=LOADER,
+            data_path=str(data),
+            signature=ModelSignature(
+                Schema([ColSpec("long", "n"), ColSpec("long", "seed")]),
+                Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]),
+            ),
+            input_example=pd.DataFrame({"n": [2], "seed": [0]}),
+            pip_requirements=[f"cinegan=={cinegan.__version__}"],
+            metadata={WEIGHTS_TAG: digest},
+        )

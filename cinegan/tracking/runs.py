@@ -1,0 +1,243 @@
+"""Runs: what a training, a judgement, a comparison and a study tell MLflow."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cinegan.files import sha256
+from cinegan.tracking import outbox, provenance
+from cinegan.tracking.outbox import (
+    SEND,
+    WEIGHTS_TAG,
+    Draft,
+    RunDeletedError,
+    newest_of_weights,
+    now_ms,
+)
+from cinegan.tracking.store import GENERATORS, NOTE_TAG, connect, reason, store, tell
+
+DIGEST = 16  # characters of a SHA-256 that tell data apart; MLflow takes 36 at most
+PAUSE = 10  # seconds, at least, before a store that did not answer is asked again
+PATIENCE = 10  # times as long as the answer took, at least: so a lost server costs a tenth at most
+
+
+class Run:
+    """One MLflow run; without a draft, a silent one.
+
+    What the store does not take is kept, tried again now and then, and at the end left in the
+    outbox of the main checkout.
+    """
+
+    def __init__(self, draft: Draft | None = None, *, nested: bool = False) -> None:
+        self._draft = draft
+        self._nested = nested
+        self._client: Any = None
+        self._ask_again = 0.0  # by the monotonic clock
+        self._lost = False
+
+    @property
+    def run_id(self) -> str | None:
+        """The store's id of the run, once all that was told has arrived."""
+        return self._draft.run_id if self._draft and not self._draft.entries else None
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Record parameters; nested mappings are joined by dots."""
+        self._tell("params", [[key, str(each)] for key, each in flattened(values).items()])
+
+    def metrics(self, values: Mapping[str, Any], kimg: float = 0.0, group: str = "") -> None:
+        """Record what is a number among the values, at the count of images shown.
+
+        MLflow shows the metrics of a group together, and those of none first.
+        """
+        prefix, now = f"{group}/" if group else "", now_ms()
+        rows = [
+            [f"{prefix}{key}", float(value), now, _step(kimg)]
+            for key, value in values.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        self._tell("metrics", rows)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        self._tell("tags", dict(values))
+
+    def describe(self, text: str) -> None:
+        """Put Markdown above what the description says, which is how to make the run again."""
+        if self._draft is not None:
+            self.tags({NOTE_TAG: f"{text}\n\n{self._draft.tags.get(NOTE_TAG, '')}".strip()})
+
+    def dataset(
+        self, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any]
+    ) -> None:
+        """Record cycles that were learnt from or judged on.
+
+        Parameters
+        ----------
+        digest : str
+            SHA-256 of the cycles.
+        source : str
+            Where the pipeline has them.
+        context : str
+            "training" or "evaluation".
+        profile : mapping
+            What they are, such as how many of how many patients.
+        """
+        told = {"name": name, "digest": digest[:DIGEST], "context": context}
+        told |= {"source": json.dumps({"uri": source}), "profile": json.dumps(dict(profile))}
+        self._tell("datasets", [told])
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Keep a copy of a file, or of a folder's files."""
+        self._tell("artifact", {"path": str(path), "folder": folder})
+
+    def picture(self, picture: np.ndarray, key: str, kimg: float) -> None:
+        """Keep a grey picture, (H, W) uint8, as one of a series over training."""
+        what = {"pixels": picture[..., None], "key": key, "step": _step(kimg), "time": now_ms()}
+        self._tell("picture", what)
+
+    def end(self, status: str) -> None:
+        """End it, "FINISHED" or "FAILED"; what has not arrived goes to the outbox."""
+        self._tell("end", {"status": status, "time": now_ms()}, last=True)
+
+    def _tell(self, kind: str, what: Any, *, last: bool = False) -> None:
+        if self._draft is not None and what:
+            self._draft.entries.append([kind, what])
+            self.send(last=last)
+
+    def send(self, *, last: bool = False) -> None:
+        """Send what has been told; the last time, what does not arrive goes to the outbox."""
+        if self._draft is None or self._nested:  # what is nested is sent with its parent
+            return
+        begun = time.monotonic()
+        if begun < self._ask_again and not last:
+            return
+        try:
+            if self._client is None:
+                client = connect()
+                outbox.send(client)
+                self._client = client
+            self._draft.deliver(self._client)
+        except Exception as error:  # whatever the store's server or database raises
+            now = time.monotonic()
+            self._ask_again = now + max(PAUSE, PATIENCE * (now - begun))
+            if isinstance(error, RunDeletedError):
+                self._ask_again = float("inf")
+            if last:
+                self._keep(error)
+            elif not self._lost:
+                tell(f"{_reason(error)}; going on, what it does not have is kept")
+            self._lost = True
+            return
+        if self._lost:
+            tell("answers again, and has all that was kept")
+            self._lost = False
+
+    def _keep(self, error: Exception) -> None:
+        assert self._draft is not None
+        try:
+            folder = outbox.keep(self._draft)
+        except OSError as full:
+            tell(f"{_reason(error)}, and nothing can be kept ({full}); going on without")
+            return
+        where = f"{folder.parent.name}/{folder.name}"
+        tell(
+            f"{_reason(error)}; what it does not have of {self._draft.name} lies in {where} "
+            f"until `{SEND}`, or the next stage, can send it"
+        )
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, RunDeletedError) else reason(error)
+
+
+@contextmanager
+def new_run(
+    name: str, experiment: str = GENERATORS, *, within: Run | None = None, monitored: bool = False
+) -> Iterator[Run]:
+    """Open a new run; it ends as failed where the block does.
+
+    Parameters
+    ----------
+    within : Run, optional
+        The run that it is nested in, with which it is sent.
+    monitored : bool
+        Whether MLflow records what the machine is busy with meanwhile.
+    """
+    tags, parent = provenance.tags(), within._draft if within else None
+    if parent is None:
+        name = " ".join(filter(None, (name, tags.get("dvc_exp_name"))))
+        tags[NOTE_TAG] = provenance.description()
+    draft = Draft(experiment, name, tags)
+    if parent is not None:
+        parent.children.append(draft)
+    run = Run(draft, nested=parent is not None)
+    run.send()
+    status = "FAILED"
+    try:
+        with _monitored(run) if monitored else nullcontext():
+            yield run
+        status = "FINISHED"
+    finally:
+        run.end(status)
+
+
+@contextmanager
+def run_of_weights(weights: Path, name: str) -> Iterator[Run]:
+    """Give the newest run that trained these weights; make one where there is none."""
+    digest = sha256(weights)
+    tags = provenance.tags() | {WEIGHTS_TAG: digest, "restored": "true"}
+    run = Run(Draft(GENERATORS, name, tags, weights=digest))
+    try:
+        yield run
+    finally:
+        run.send(last=True)
+
+
+@contextmanager
+def _monitored(run: Run) -> Iterator[None]:
+    """Let MLflow note every few seconds what the machine is busy with, where it has the run."""
+    if run.run_id is None:
+        yield
+        return
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run.run_id, tracking_uri=store())
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+
+
+def linked(text: str, digest: str) -> str:
+    """Markdown that links to the newest run that trained weights of this SHA-256, if any did."""
+    try:
+        found = newest_of_weights(connect(), digest)
+    except Exception:  # whatever the store's server or database raises; it is told elsewhere
+        return text
+    if found is None:
+        return text
+    return f"[{text}](#/experiments/{found.info.experiment_id}/runs/{found.info.run_id})"
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _step(kimg: float) -> int:
+    """MLflow's steps are whole numbers: images shown."""
+    return round(kimg * 1000)

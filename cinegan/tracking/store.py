@@ -1,0 +1,122 @@
+"""Where MLflow keeps things: how the store is reached, and what is told when it is not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from filelock import FileLock
+
+from cinegan.workspace import main_checkout
+
+EXPERIMENTS = {  # name: what MLflow tells of it
+    "cinegan": "Generators. A run is a training; `evaluate` adds its figures of merit to it.",
+    "cinegan-comparison": "All models side by side, as `compare` found them.",
+    "cinegan-study": "Does augmentation help? A run is a study, each arm's training within it; "
+    "generators that learnt from a part of the patients are runs of their own.",
+}
+GENERATORS, COMPARISONS, STUDIES = EXPERIMENTS
+NOTE_TAG = "mlflow.note.content"  # what MLflow's UI shows as a description
+USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+
+
+def store() -> str:
+    """Where runs are kept: MLFLOW_TRACKING_URI, else a database in the main checkout."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{main_checkout() / 'mlflow.db'}"
+
+
+def connect() -> Any:
+    """A client of the store, which has all experiments.
+
+    Raises
+    ------
+    Exception
+        Whatever the store's server or database raises.
+    """
+    mlflow = quiet_mlflow()
+    # Two processes that create one sqlite store or experiment at once would break it.
+    with FileLock(main_checkout() / ".mlflow.lock", timeout=120):
+        client = mlflow.MlflowClient(tracking_uri=store())
+        for name in EXPERIMENTS:
+            if client.get_experiment_by_name(name) is None:
+                _create_experiment(client, name)
+    return client
+
+
+def experiment_id(client: Any, name: str) -> str:
+    """The number that the store gave an experiment."""
+    return client.get_experiment_by_name(name).experiment_id
+
+
+def _create_experiment(client: Any, name: str) -> None:
+    local = store().startswith("sqlite:")
+    try:
+        client.create_experiment(
+            name,
+            artifact_location=(main_checkout() / "mlartifacts").as_uri() if local else None,
+            tags={NOTE_TAG: EXPERIMENTS[name]},
+        )
+    except Exception:  # of the same name, perhaps: made by somebody else of the team meanwhile
+        if client.get_experiment_by_name(name) is None:
+            raise
+
+
+def quiet_mlflow() -> Any:
+    """The package: quick to give up, and quiet."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # A lost server costs seconds, not minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    warnings.filterwarnings("ignore", module="mlflow")
+    import mlflow
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    if not store().startswith("http"):  # a lost database costs minutes otherwise, line by line
+        from mlflow.store.db import utils
+
+        utils.MAX_RETRY_COUNT = 3
+        logging.getLogger(utils.__name__).setLevel(logging.ERROR)
+    # What a machine was busy with is no result: where it cannot be told, nobody need know.
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
+    return mlflow
+
+
+@contextmanager
+def as_default_store() -> Iterator[None]:
+    """Let the parts of MLflow that take no store find ours, not a file in the current folder."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    os.environ["MLFLOW_TRACKING_URI"] = store()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["MLFLOW_TRACKING_URI"]
+        else:
+            os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+def tell(what: str) -> None:
+    """One line about the store, for the person who waits."""
+    print(f"MLflow at {public(store())}: {what}", file=sys.stderr, flush=True)
+
+
+def reason(error: Exception) -> str:
+    """One line, without a password."""
+    if getattr(error, "error_code", None) == "UNAUTHENTICATED":
+        return f"no such user or wrong password (401); {USER} and {PASSWORD} name them"
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return line.replace(store(), public(store()))
+
+
+def public(uri: str) -> str:
+    """A store's address without a password."""
+    return re.sub(r"//[^/@]*@", "//", uri)

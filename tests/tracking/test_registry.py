@@ -1,0 +1,128 @@
+"""The registry: versions of generators, the best of them, and how they are fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import pytest
+from imports import ROOT
+from stores import runs_of
+
+from cinegan.errors import CineganError
+from cinegan.tracking import registry
+from cinegan.tracking.registry import fetch, mark_best
+from cinegan.tracking.runs import run_of_weights
+
+MODEL, SHAPE = "cinegan-ventricles-64", (64, 64, 20)
+
+
+def register(folder, weights, *, name="dcgan64", card="what it is", **figures):
+    """A judged generator of some weights."""
+    made = folder / name
+    made.mkdir(exist_ok=True)
+    files = [made / each for each in ("generator.weights.h5", "model.json", "card.md")]
+    for file, content in zip(files, (weights, "{}", card), strict=True):
+        file.write_text(content)
+    judged = {"kid_texture_test": 3.0, "kid_texture_floor": 0.2, **figures}
+    with run_of_weights(files[0], name) as run:
+        registry.register(run, MODEL, name, files, SHAPE, judged)
+
+
+def registry_of(uri):
+    """The versions that aliases point to, and all versions by number."""
+    client = mlflow.MlflowClient(uri)
+    found = client.search_model_versions(f"name = '{MODEL}'")
+    aliases = client.get_registered_model(MODEL).aliases
+    return (
+        {alias: int(version) for alias, version in aliases.items()},
+        {int(each.version): each for each in found},
+    )
+
+
+def test_a_judged_generator_is_a_version_with_signature_example_card_and_figures(checkout):
+    register(checkout, "weights", copied=None)
+    uri = f"sqlite:///{checkout}/mlflow.db"
+    aliases, versions = registry_of(uri)
+    assert aliases == {"dcgan64": 1}
+    tags = versions[1].tags
+    assert tags["model"] == "dcgan64"
+    assert (tags["kid_texture_test"], tags["copied"]) == ("3.0", "null")
+    assert versions[1].run_id == runs_of(uri)[1][0].info.run_id
+    kept = Path(versions[1].source.removeprefix("file://"))
+    files = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+    weights = {f"data/dcgan64/{each}" for each in ("generator.weights.h5", "model.json", "card.md")}
+    assert weights < files
+    assert not [file for file in files if file.endswith((".pkl", ".pickle"))]
+    told = mlflow.models.Model.load(str(kept))
+    assert told.signature.outputs.inputs[0].shape == (-1, *SHAPE)
+    assert told.signature.inputs.input_names() == ["n", "seed"]
+    assert told.load_input_example(str(kept)).to_dict("list") == {"n": [2], "seed": [0]}
+    assert told.flavors["python_function"]["loader_module"] == registry.LOADER
+    assert (ROOT / f"{registry.LOADER.replace('.', '/')}.py").is_file()
+
+
+def test_the_same_weights_are_one_version_that_is_told_anew(checkout):
+    register(checkout, "weights", card="first")
+    register(checkout, "weights", card="second", kid_texture_test=2.5)
+    register(checkout, "others")
+    aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    assert aliases == {"dcgan64": 2}
+    assert set(versions) == {1, 2}
+    assert versions[1].tags["kid_texture_test"] == "2.5"
+    card = Path(versions[1].source.removeprefix("file://")) / "data/dcgan64/card.md"
+    assert card.read_text() == "second"
+    register(checkout, "weights")  # back to what was there before
+    aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    assert (aliases, set(versions)) == ({"dcgan64": 1}, {1, 2})
+
+
+def test_the_best_is_the_lowest_of_those_judged_on_the_same_real_cycles(checkout):
+    uri, real = f"sqlite:///{checkout}/mlflow.db", {"kid_texture_floor": 0.2}
+    mark_best(MODEL, "kid_texture_test", real)  # nothing is there yet
+    register(checkout, "a", kid_texture_test=10.0)
+    register(checkout, "b", kid_texture_test=9.5, name="cinegan64")
+    register(checkout, "c", kid_texture_test=0.1, kid_texture_floor=0.3)
+    register(checkout, "d", kid_texture_test=None)
+    mark_best(MODEL, "kid_texture_test", real)
+    assert registry_of(uri)[0] == {"dcgan64": 4, "cinegan64": 2, "best": 2}
+    register(checkout, "e", kid_texture_test=-0.25)
+    mark_best(MODEL, "kid_texture_test", real)
+    assert registry_of(uri)[0]["best"] == 5
+    mark_best(MODEL, "kid_texture_test", {"kid_texture_floor": 0.4})  # no rivals
+    assert registry_of(uri)[0]["best"] == 5
+
+
+def test_a_registered_version_is_fetched_to_another_folder(checkout, monkeypatch, tmp_path_factory):
+    register(checkout, "weights")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{checkout}/mlflow.db")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    folder = fetch(f"models:/{MODEL}@dcgan64", elsewhere / "got")
+    assert folder.name == "dcgan64"
+    assert (folder / "generator.weights.h5").read_text() == "weights"
+    for path in (checkout / "mlartifacts").rglob("generator.weights.h5"):
+        path.write_text("other weights")
+    with pytest.raises(CineganError, match="are not those that were registered"):
+        fetch(f"models:/{MODEL}/1", elsewhere / "again")
+    for uri in (f"models:/{MODEL}@nobody", f"models:/{MODEL}/9", "models:/nothing/1", "models:/x"):
+        with pytest.raises(CineganError, match="cannot be had from MLflow at") as refused:
+            fetch(uri, elsewhere / "none")
+        assert "\n" not in str(refused.value)
+    assert not list(elsewhere.glob("*.db"))
+
+
+def test_nothing_is_fetched_or_made_where_there_is_no_store(bare_checkout):
+    with pytest.raises(CineganError, match="no MLflow store; set MLFLOW_TRACKING_URI"):
+        fetch(f"models:/{MODEL}@best", bare_checkout / "got")
+    assert not list(bare_checkout.iterdir())
+
+
+def test_what_is_not_registered_is_told_with_its_remedy(bare_checkout, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    register(bare_checkout, "weights")
+    mark_best(MODEL, "kid_texture_test", {})
+    told = capsys.readouterr().err
+    assert "dcgan64 is not registered; `dvc repro -f -s evaluate@dcgan64` does it" in told
+    assert f"the best of {MODEL} is not marked; `dvc repro -f -s compare` does it" in told
+    assert all(line.startswith("MLflow at http://127.0.0.1:9: ") for line in told.splitlines())
