@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from cinegan.errors import CineganError
 
@@ -369,14 +377,18 @@ class Segmenter(Strict):
     learning_rate: Positive
 
 
+STUDY_ARMS = {  # of real frames; of synthetic ones, too
+    "arms": ("none", "affine", "photometric", "classical"),
+    "gan_arms": ("gan", "classical_gan"),
+}
+
+
 class Study(Strict):
     """The augmentation study."""
 
     gan: str
-    arms: Annotated[
-        list[Literal["none", "affine", "photometric", "classical"]], Field(min_length=1)
-    ]
-    gan_arms: list[Literal["gan", "classical_gan"]]
+    arms: Annotated[list[str], Field(min_length=1)]
+    gan_arms: list[str]
     shares: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
     protocol: Literal["split", "leave_one_out"]
@@ -385,6 +397,18 @@ class Study(Strict):
     affine: Affine
     photometric: Photometric
     segmenter: Segmenter
+
+    @field_validator("arms", "gan_arms", mode="before")
+    @classmethod
+    def _arms_there_are(cls, values: Any, about: ValidationInfo) -> Any:
+        known = STUDY_ARMS[str(about.field_name)]
+        for arm in values if isinstance(values, list) else ():
+            if arm not in known:
+                raise ValueError(
+                    f"no arm {arm!r} here; arms takes {', '.join(STUDY_ARMS['arms'])}, gan_arms "
+                    f"{', '.join(STUDY_ARMS['gan_arms'])}"
+                )
+        return values
 
     @field_validator("arms", "gan_arms", "shares", "seeds")
     @classmethod

@@ -215,6 +215,14 @@ def test_fresh_is_no_name_for_a_model(tmp_path):
     [
         ({"study.gan": "nobody"}, "study.gan: no model 'nobody'; there are cinegan64, "),
         ({"study.gan": "dcgan64"}, "study.gan: dcgan64 must make ventricles with labels "),
+        ({"study.arms": ["none", "gan"]}, "study.arms: no arm 'gan' here; arms takes none, "),
+        (
+            {"study.arms": ["rotate"]},
+            "study.arms: no arm 'rotate' here; arms takes none, affine, photometric, classical, "
+            "gan_arms gan, classical_gan",
+        ),
+        ({"study.gan_arms": ["none"]}, "study.gan_arms: no arm 'none' here; arms takes none, "),
+        ({"study.arms": "none"}, "study.arms: input should be a valid list"),
         ({"study.ratio": 99.0}, "study.ratio: 99 makes 16 of 16 frames of a batch synthetic; "),
         ({"study.segmenter.filters": [1] * 7}, "study.segmenter.filters: so many halvings take a "),
         ({"models.pggan256.budgets.full.fade_kimg": REMOVED},

@@ -16,6 +16,7 @@ from cinegan.export.measured import copies_of, copies_told, fidelity_of, fidelit
 from cinegan.export.origin import ORIGINS
 from cinegan.export.source import Labelled, Source
 from cinegan.files import atomic_file, write_json
+from cinegan.params import FRESH
 
 CARD, CARD_JSON = "CARD.md", "card.json"
 MOMENTS = 2  # end-diastole and end-systole
@@ -106,6 +107,7 @@ def write_card(folder: Path, source: Source, files: dict[str, int]) -> None:
 def told(card: dict[str, Any]) -> str:
     """The card for people, in Markdown."""
     model, data = card["model"], card["learnt_from"]
+    started = model["record"].get("start_from", FRESH)
     paragraphs = [
         f"# Synthetic heartbeats of {model['name']}",
         f"{card['cycles']} short-axis cine cycles of {card['size']}x{card['size']} pixels and "
@@ -130,6 +132,11 @@ def told(card: dict[str, Any]) -> str:
         _rows(
             {
                 "data": data["what"],
+                **(
+                    {}
+                    if started == FRESH
+                    else {"begun from": f"{started}, whose data it knows too"}
+                ),
                 "licence of the data": data["licence"],
                 "patients": data["patients"],
                 "cycles": data["cycles"],

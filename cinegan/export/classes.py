@@ -17,7 +17,7 @@ SEGMENTS = (  # what DICOM calls the classes from CAVITY on
 
 
 def classes_of(maps: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The class of each pixel, (n, H, W, T) uint8, of maps at their phases (`frames.placed`).
+    """The class of each pixel, (n, H, W, T) uint8, of maps at their phases (`synthetic.placed`).
 
     A pixel belongs to what more than half of it is inside of. Where the endocardium alone is known,
     as at end-systole, all outside of the cavity may be wall or not: it is `IGNORE`. So is all of a
@@ -39,7 +39,7 @@ def masks_of(classes: np.ndarray, known: np.ndarray) -> list[MaskOf]:
     ----------
     classes : (H, W, T) uint8
     known : (T, len(KINDS)) bool
-        Of `frames.placed`.
+        Of `synthetic.placed`.
     """
     masks = []
     for phase, of_kind in enumerate(known):

@@ -147,7 +147,7 @@ def read_source(
     cohort = Cohort(Path(model.folder))
     _check_cohort(cohort, record, model.size, name)
     geometry = geometry_of(cohort, cycles.shape[1], cycles.shape[-1])
-    asked = pd.read_csv(folder / CONDITIONS) if (folder / CONDITIONS).exists() else None
+    asked = _conditions(folder / CONDITIONS) if (folder / CONDITIONS).exists() else None
     asked = None if asked is None else asked[:count]
     labels = None
     if labelled:
@@ -166,6 +166,11 @@ def read_source(
         conditions=asked,
         figures=_figures(Path("metrics/models") / f"{name}.json", cycles),
     )
+
+
+def _conditions(path: Path) -> pd.DataFrame:
+    """What each cycle was asked to be; a group may be called NA."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _labels(

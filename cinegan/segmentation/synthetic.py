@@ -29,8 +29,10 @@ def of_samples(folder: Path, spacing_mm: float) -> Frames:
     Raises
     ------
     CineganError
-        If the samples have no labels.
+        If there are no samples, or they have no labels, or none that fits a phase.
     """
+    if not (folder / CYCLES).exists():
+        raise CineganError(f"{folder}: no samples; `dvc repro study` makes them")
     if not (folder / LABELS).exists():
         raise CineganError(
             f"{folder}: samples without labels, which cannot teach; set labels: moments for their "
@@ -43,6 +45,11 @@ def of_samples(folder: Path, spacing_mm: float) -> Frames:
     )
     labels = Channels(record["label_channels"], record["label_phases"])
     maps, known = placed(_in_one_piece(drawn), labels, cycles, spacing_mm)
+    if not known.any():
+        raise CineganError(
+            f"{folder}: no outline fits a phase of its own, so these samples cannot teach; train "
+            "their model for longer, on a cohort in which the endocardium was drawn"
+        )
     return Frames(cycles, maps, known, np.full(len(cycles), spacing_mm))
 
 
@@ -101,6 +108,8 @@ def _in_one_piece(drawn: np.ndarray) -> np.ndarray:
 def phase_of(map_: np.ndarray, cycle: np.ndarray, phases: Sequence[int], wall: int) -> int | None:
     """The phase whose picture fits a map of the blood pool best: bright inside, dark around it.
 
+    Of the map, its largest part counts: a ventricle is one piece.
+
     None of an empty map, or if there are no phases to choose from.
 
     Parameters
@@ -113,7 +122,7 @@ def phase_of(map_: np.ndarray, cycle: np.ndarray, phases: Sequence[int], wall: i
     wall : int
         Pixels around the map that are looked at.
     """
-    inside = map_ > 127
+    inside = largest(map_ > 127)
     around = binary_dilation(inside, iterations=wall) & ~inside
     if not inside.any() or not around.any() or not phases:
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinegan.data.labels import KINDS
+from cinegan.errors import CineganError
 from cinegan.files import atomic_file
 from cinegan.imaging.augment import affine, photometric
 from cinegan.params import Affine, Photometric
@@ -35,12 +36,19 @@ def draw_outlines(path: Path, sets: Mapping[str, Frames], columns: int = 6) -> N
         By what they are called; two rows each.
     columns : int
         At most so many cycles of each.
+
+    Raises
+    ------
+    CineganError
+        If a set has none to draw.
     """
     rows: list[list[Picture]] = []
     for whose, frames in sets.items():
         drawn = np.flatnonzero((frames.known[..., ENDO].sum(axis=1) > 1) & _has_cavity(frames))
         # Not every n-th, which may be the same slice of each patient.
         lot = np.random.default_rng(0).permutation(drawn)[:columns]
+        if not len(lot):
+            raise CineganError(f"{whose}: no cycle has its cavity outlined at two phases to draw")
         of_both = [_moments(frames, row) for row in lot.tolist()]
         for k, moment in enumerate(("ED", "ES")):
             rows.append([(f"{whose}, {moment}", *each[k]) for each in of_both])

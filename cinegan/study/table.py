@@ -11,16 +11,16 @@ from cinegan.study.analysis import bases_of, seeds_of
 COLUMNS = (  # title, score, decimals
     ("Dice endo", "dice_endo", 3),
     ("Dice epi", "dice_epi", 3),
-    ("surface distance endo, epi, mm", "distance_mm", 2),
+    ("contour distance endo, epi, mm", "distance_mm", 2),
     ("Hausdorff endo, epi, mm", "hausdorff_mm", 1),
     ("fractional area change, error", "area_change_error", 3),
 )
 GAINS = ("dice_endo", "dice_epi")
 TITLES = (
-    *("of the patients", "arm", *(title for title, *_ in COLUMNS), "over"),
+    *("share of train patients", "arm", *(title for title, *_ in COLUMNS), "compared with"),
     "gain in Dice endo, points (95 % interval over patients)",
     "gain in Dice epi, points (95 % interval over patients)",
-    "detectable gain (80 % power), endo, epi",
+    "detectable over patients (80 % power), endo, epi",
 )
 REPEATED = "gain in Dice endo of each seed"  # a further column, of repeated studies
 

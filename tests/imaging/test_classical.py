@@ -129,9 +129,20 @@ def test_all_phases_and_maps_move_alike():
 def test_a_kind_that_is_left_out_does_not_change_how_others_are_drawn(kind):
     cycle = blob(20, 28)
     every = {"rotation_deg": 10.0, "translation_mm": 4.0, "scale": 0.1, "shear_deg": 3.0}
-    alone = {**STILL, kind: every[kind]}
-    options = [Affine(**alone), Affine(**{**alone, "elastic_mm": 1e-9})]
+    hardly = dict.fromkeys((*every, "elastic_mm"), 1e-9)
+    options = [Affine(**{**others, kind: every[kind]}) for others in (STILL, hardly)]
     one, other = (affine([cycle], each, SPACING, np.random.default_rng(1))[0] for each in options)
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["brightness", "contrast", "gamma", "shading", "noise"])
+def test_a_look_that_is_left_out_does_not_change_how_others_are_drawn(kind):
+    every = {"brightness": 0.1, "contrast": 0.2, "gamma": 0.2, "shading": 0.3, "noise": 0.05}
+    hardly = dict.fromkeys(PLAIN, 1e-9)
+    options = [Photometric(**{**others, kind: every[kind]}) for others in (PLAIN, hardly)]
+    one, other = (
+        photometric(blob(20, 28), each, SPACING, np.random.default_rng(1)) for each in options
+    )
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 

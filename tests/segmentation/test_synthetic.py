@@ -83,6 +83,26 @@ def test_samples_without_labels_are_refused(tmp_path):
         of_samples(tmp_path / "samples", 2.5)
 
 
+def test_samples_that_are_not_there_or_fit_no_phase_are_refused(tmp_path):
+    with pytest.raises(CineganError, match="no samples; `dvc repro study` makes them"):
+        of_samples(tmp_path / "samples", 2.5)
+    dark = np.zeros((2, SIDE, SIDE, PHASES + len(EXPERT)), np.uint8)
+    for labels in (MOMENTS, MOMENTS._replace(phases={"ED": [], "ES": []})):
+        write_samples(tmp_path / "samples", dark, labels, 2)
+        with pytest.raises(CineganError, match="no outline fits a phase of its own"):
+            of_samples(tmp_path / "samples", 2.5)
+
+
+def test_the_phase_is_chosen_by_the_largest_part_alone():
+    cycle, maps = beating(0)
+    drawn = maps[..., 3, 0].copy()
+    with_island = drawn.copy()
+    with_island[0:3, 0:3] = 255
+    assert phase_of(with_island, cycle, range(PHASES), 2) == phase_of(
+        drawn, cycle, range(PHASES), 2
+    )
+
+
 def test_islands_beside_a_ventricle_do_not_teach(tmp_path):
     cycles, maps = (np.array(each) for each in zip(*(beating(k) for k in range(2)), strict=True))
     truth = Channels(channels("truth", PHASES), {})

@@ -1,5 +1,8 @@
 """One arm: who judges is scored, the tables can be compared; without contours all is skipped."""
 
+import shutil
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,7 @@ from imports import ROOT
 from cinegan.data.cohort import Cohort, PatientCycles, PlacedContour, write_cohort
 from cinegan.data.labels import EXPERT, KINDS, NO_CHANNELS, Channels, channels
 from cinegan.errors import CineganError
+from cinegan.files import read_json
 from cinegan.params import Segmenter, load_params
 from cinegan.sampling import write_samples
 from cinegan.study import judging
@@ -113,6 +117,7 @@ def test_an_arm_is_taught_by_train_patients_alone_as_it_says_and_judged_on_the_o
     monkeypatch.setattr(judging, "teach", taught)
     monkeypatch.setattr(judging, "outlined", outlines)
     given = np.zeros((3, SIDE, SIDE, PHASES + len(EXPERT)), np.uint8)
+    given[:, 4:12, 4:12, PHASES:] = 255
     labels = Channels(channels("expert", PHASES), {"ED": [0], "ES": [2]})
     write_samples(tmp_path / "samples", given, labels, 2)
     takes = ARMS[arm]
@@ -151,6 +156,29 @@ def test_without_contours_there_is_nothing_to_score(tmp_path, capsys):
     draw_study(tmp_path / "study.png", found, ["none", "gan"], [100])
     with pytest.raises(CineganError, match="`dvc repro study` makes it"):
         read_scores(tmp_path, Cell("gan", 100, 0))
+
+
+def test_the_stages_of_a_study_without_contours_skip_it_and_say_so(tmp_path, monkeypatch, capsys):
+    cohort_in(tmp_path / "data/ventricles", without=SPLITS)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    cells = {"generate": ["100", "0"]}
+    cells |= {f"segment {arm}": [arm, "100", "0"] for arm in PARAMS.study.arms}
+    cells |= {f"segment_gan {arm}": [arm, "100", "0"] for arm in PARAMS.study.gan_arms}
+    for stage, arguments in cells.items():
+        module = import_module(f"stages.{stage.split()[0]}")
+        if hasattr(module, "configure"):  # whose threads cannot change within a process
+            monkeypatch.setattr(module, "configure", lambda threads: None)
+        module.main(arguments)
+        assert "; skipped" in capsys.readouterr().out, stage
+    assert list((tmp_path / "data/study/100-0").iterdir()) == []
+    import_module("stages.study").main([])
+    assert "nothing to compare" in capsys.readouterr().out
+    assert "nothing to compare" in read_json(tmp_path / "metrics/study.json")["skipped"]
+    assert {path.name for path in (tmp_path / "metrics/plots").iterdir()} == {
+        f"study.{kind}" for kind in ("csv", "json", "md", "png")
+    }
 
 
 def test_an_arm_of_a_gan_without_labels_is_refused(tmp_path):

@@ -1,9 +1,12 @@
 """The pictures of what segmenters learn from show each frame with its own outlines."""
 
+from dataclasses import replace
+
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from cinegan.errors import CineganError
 from cinegan.params import Affine, Photometric
 from cinegan.segmentation.frames import Frames
 from cinegan.study.pictures import COLOURS, draw_augmentations, draw_outlines
@@ -32,6 +35,13 @@ def frames():
 def coloured(path, kind):
     picture = iio.imread(path)[..., :3].astype(int)
     return (np.abs(picture - RGB[kind]).sum(axis=-1) < 60).sum()
+
+
+def test_a_set_without_two_outlined_phases_is_refused(frames, tmp_path):
+    one_phase = replace(frames, known=frames.known & (np.arange(4) == 0)[:, None])
+    with pytest.raises(CineganError, match="synthetic: no cycle has its cavity outlined at two"):
+        draw_outlines(tmp_path / "both.png", {"real": frames, "synthetic": one_phase})
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_what_is_known_is_outlined(frames, tmp_path):
