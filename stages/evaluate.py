@@ -64,8 +64,9 @@ def main(arguments: Sequence[str]) -> None:
     write_card(card, name, record, sha256(trained / WEIGHTS), data_source, report)
     row = row_of(report, options.extractors[0])
     with run_of_weights(trained / WEIGHTS, name) as run:
-        run.metrics(headline(row, options.extractors[0]))
-        run.metrics(report, group="evaluation")
+        first = headline(row, options.extractors[0])
+        run.metrics(first, group="figures")
+        run.metrics({k: v for k, v in row.items() if k not in first}, group="further figures")
         for path in (metrics, *written):
             run.artifact(path, "evaluation")
         of_test = {"cycles": len(real["test"]), "patients": len(set(patients["test"]))}

@@ -45,7 +45,6 @@ def main(_: Sequence[str]) -> None:
     with new_run(f"study of {study.gan}", STUDIES) as run:
         run.params(study.model_dump())
         run.metrics(headline(found, arms, study.shares))
-        run.metrics(found, group="all")
         run.describe(
             "\n\n".join([found.get("skipped", told), *_generators(study.shares, study.seeds)])
         )

@@ -24,6 +24,8 @@ def ui() -> None:
     print(f"http://{UI_HOST}:{UI_PORT} (Ctrl-C ends it)", flush=True)
     # By the environment: a command line with a password is everybody's to read.
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store()}
+    # Its runner of jobs, for language models, is half a dozen processes that nobody here needs.
+    environment.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     sys.exit(subprocess.call([sys.executable, "-m", *command], env=environment))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shlex
@@ -21,10 +22,12 @@ RESERVED = ("null", "true", "false", "nan", "inf", "yes", "no", "on", "off")
 
 
 def tags() -> dict[str, str]:
-    """Git commit, whether files differed from it, DVC's stage and experiment: those there are."""
+    """Who, Git commit, whether files differed from it, DVC's stage and experiment, where known."""
     commit = _git("rev-parse", "HEAD").strip()
     dirty = str(bool(_git("status", "--porcelain"))).lower()
     found = {
+        "mlflow.user": _user(),
+        "mlflow.source.name": os.environ.get("DVC_STAGE", ""),
         "mlflow.source.git.commit": commit,
         "git_commit": commit,
         "git_dirty": dirty if commit else "",
@@ -98,6 +101,13 @@ def _hydra(value: Any) -> str:
             return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
         case _:
             return str(value)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return ""
 
 
 def _git(*arguments: str) -> str:

@@ -54,7 +54,7 @@ class Run:
     def metrics(self, values: Mapping[str, Any], kimg: float = 0.0, group: str = "") -> None:
         """Record what is a number among the values, at the count of images shown.
 
-        MLflow shows the metrics of a group together, and those of none first.
+        MLflow shows the metrics of a group together, groups by the alphabet.
         """
         prefix, now = f"{group}/" if group else "", now_ms()
         rows = [

@@ -23,6 +23,7 @@ EXPERIMENTS = {  # name: what MLflow tells of it
 }
 GENERATORS, COMPARISONS, STUDIES = EXPERIMENTS
 NOTE_TAG = "mlflow.note.content"  # what MLflow's UI shows as a description
+KIND_TAG = "mlflow.experimentKind"  # without it, MLflow takes it for one of language models
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 
 
@@ -60,7 +61,7 @@ def _create_experiment(client: Any, name: str) -> None:
         client.create_experiment(
             name,
             artifact_location=(main_checkout() / "mlartifacts").as_uri() if local else None,
-            tags={NOTE_TAG: EXPERIMENTS[name]},
+            tags={NOTE_TAG: EXPERIMENTS[name], KIND_TAG: "custom_model_development"},
         )
     except Exception:  # of the same name, perhaps: made by somebody else of the team meanwhile
         if client.get_experiment_by_name(name) is None:

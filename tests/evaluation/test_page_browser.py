@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import shutil
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 from beating import PHASES, cohort
-from selenium import webdriver
+from loopback import chromium
 from selenium.webdriver.common.by import By
 
 from cinegan.evaluation.memorization import likeness, nearest_pairs
@@ -22,18 +21,8 @@ SAMPLES, _ = cohort(range(40, 42))
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window."""
-    found = shutil.which("chromium"), shutil.which("chromedriver")
-    if not all(found):
-        pytest.skip("not installed: chromium, chromedriver (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = found[0]
-    for switch in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1400"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(found[1]))
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pydicom
 import pytest
+from loopback import absent
 
 from cinegan.data import dicom
 from cinegan.export.classes import CAVITY
@@ -35,7 +36,7 @@ def images(folder):
 def complaints(path):
     """What dciodvfy has to say, line by line."""
     if not shutil.which("dciodvfy"):
-        pytest.skip("dciodvfy (Debian's dicom3tools) is not installed")
+        absent("dciodvfy (Debian's dicom3tools)")
     done = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
     told = (done.stdout + done.stderr).splitlines()
     return [line for line in told if "Error" in line or "Warning" in line]

@@ -5,61 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 import requests
+from loopback import HOST, absent, free_port, serving
 
-HOST = "127.0.0.1"
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-PATIENCE = 120  # seconds that a busy machine may take to start a server
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        return free.getsockname()[1]
-
-
-def absent(what: str) -> None:
-    """Skip a test for want of a program; in CI that is a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is not installed")
-    pytest.skip(f"{what} is not installed")
-
-
-@contextmanager
-def serving(
-    command: list[str], port: int, log: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[None]:
-    """Run a server from when it answers on its port until the block ends."""
-    with log.open("ab") as told:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=told, stderr=told, env=environment
-        )
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex((HOST, port)) == 0:
-                    break
-            assert process.poll() is None, f"{command[0]} ended: {log.read_text()}"
-            assert time.monotonic() < deadline, f"{command[0]} does not answer: {log.read_text()}"
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @dataclass(frozen=True)

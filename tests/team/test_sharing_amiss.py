@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from clones import Clone, stages_run
-from servers import HOST, free_port
+from loopback import HOST, free_port
 from stores import folder_store, hashes, pull, s3_store, share, ssh_store
 
 

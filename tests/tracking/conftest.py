@@ -6,7 +6,7 @@ import shutil
 
 import mlflow
 import pytest
-from stores import Server
+from journals import Server
 
 
 @pytest.fixture(scope="session")

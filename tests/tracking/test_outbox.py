@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from imports import ROOT
-from stores import runs_of
+from journals import runs_of
 
 from cinegan.files import sha256
 from cinegan.tracking import outbox, runs

@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from imports import ROOT
-from stores import runs_of
+from journals import runs_of
 
 from cinegan.errors import CineganError
 from cinegan.tracking import registry

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stores import runs_of
+from journals import runs_of
 
 from cinegan.files import sha256
 from cinegan.tracking.outbox import PARENT_TAG, WEIGHTS_TAG

@@ -1,0 +1,41 @@
+"""What tests of the journal share: runs of a store, and a server to keep them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import mlflow
+from loopback import HOST, free_port, serving
+
+from cinegan.tracking.store import EXPERIMENTS
+
+
+def runs_of(uri):
+    """A client of the store, and all its runs, oldest first."""
+    client = mlflow.MlflowClient(uri)
+    found = [client.get_experiment_by_name(name) for name in EXPERIMENTS]
+    return client, client.search_runs(
+        [each.experiment_id for each in found if each], order_by=["attributes.start_time ASC"]
+    )
+
+
+class Server:
+    """MLflow's own server on loopback, with its store and files in a folder."""
+
+    def __init__(self, folder: Path, empty: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://{HOST}:{self.port}"
+        shutil.copy(empty, folder / "server.db")
+
+    def running(self):
+        """From when it answers until the block ends."""
+        command = [sys.executable, "-m", "mlflow", "server", "--host", HOST]
+        command += ["--port", str(self.port), "--workers", "1"]
+        command += ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
+        command += ["--artifacts-destination", str(self.folder / "served")]
+        # Without its runner of jobs, half a dozen processes that nobody here needs.
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        return serving(command, self.port, self.folder / "server.log", environment)
