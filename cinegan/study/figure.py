@@ -67,7 +67,7 @@ def draw_study(
         below.set_xticks(np.arange(len(shares)), [f"{share} %" for share in shares])
         below.set_xlabel("share of the train patients")
     axes[0, 0].set_ylabel("Dice on test patients")
-    axes[1, 0].set_ylabel("gain in Dice, 95 % interval over patients")
+    axes[1, 0].set_ylabel("gain, 95 % interval over patients")
     for each in axes.flat:
         each.spines[["top", "right"]].set_visible(False)
         each.grid(axis="y", color="#e5e5e5")
