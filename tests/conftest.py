@@ -1,4 +1,4 @@
-"""Shared by all tests: where the real studies are, and the options of a small conversion."""
+"""Shared by all tests: in which order they run, where the real studies are, and small beginnings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ from cinegan.params import Data, Phantom, Split
 
 ROOT = Path(__file__).resolve().parents[1]
 SUNNYBROOK = ROOT.parent / "shared" / "sunnybrook"
+# Files and folders of files that take minutes, the longest first.
+LONG = ("test_pipeline.py", "training/", "team/", "test_tracking.py", "test_serve.py")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Where several processes share the tests, let none be left with a long file at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: place(item.path.relative_to(ROOT / "tests").as_posix()))
+
+
+def place(file: str) -> int:
+    """Rank of a file of tests by how long it takes; all that take little share the last."""
+    return next((k for k, name in enumerate(LONG) if file.startswith(name)), len(LONG))
 
 
 @pytest.fixture(scope="session")
