@@ -1,7 +1,8 @@
-"""Shared by all tests: in which order they run, where the real studies are, and small beginnings."""
+"""Shared by all tests: in which order they run, the real studies, and small beginnings."""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,15 @@ def pytest_collection_modifyitems(config, items):
 def place(file: str) -> int:
     """Rank of a file of tests by how long it takes; all that take little share the last."""
     return next((k for k, name in enumerate(LONG) if file.startswith(name)), len(LONG))
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector all that was imported, which stays.
+
+    With TensorFlow that is so much that looking through it takes longer than a small training
+    step, and trainings ask for it at each level.
+    """
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

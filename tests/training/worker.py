@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -91,6 +92,9 @@ def on_two_logical_cpus():
 
 def main(arguments):
     """Train one job after the other; a fault is told, and the next one begins."""
+    from cinegan.training import loop  # noqa: F401
+
+    gc.freeze()  # what was imported stays, and need not be looked through at each level
     own = own_index()
     for job in map(Path, arguments):
         options = read_json(job / "job.json")
