@@ -24,7 +24,7 @@ repro: $(ready)  ## rebuild whatever is out of date: dvc repro
 	@$(venv)/dvc repro
 
 test: $(ready)  ## run the test suite
-	@$(venv)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(venv)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(ready)  ## ruff and mypy
 	@$(venv)/ruff check .

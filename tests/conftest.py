@@ -1,7 +1,8 @@
-"""Shared by all tests: where the real studies are, and the options of a small conversion."""
+"""Shared by all tests: in which order they run, the real studies, and small beginnings."""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,9 +10,40 @@ import pytest
 
 from cinegan.conversion import convert
 from cinegan.params import Data, Phantom, Split
+from cinegan.tracking.store import quiet_mlflow
 
 ROOT = Path(__file__).resolve().parents[1]
 SUNNYBROOK = ROOT.parent / "shared" / "sunnybrook"
+# Files and folders of files that take minutes, the longest first.
+LONG = ("test_pipeline.py", "training/", "team/", "tracking/", "test_serve.py")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Where several processes share the tests, let none be left with a long file at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: place(item.path.relative_to(ROOT / "tests").as_posix()))
+
+
+def place(file: str) -> int:
+    """Rank of a file of tests by how long it takes; all that take little share the last."""
+    return next((k for k, name in enumerate(LONG) if file.startswith(name)), len(LONG))
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector all that was imported, which stays.
+
+    With TensorFlow that is so much that looking through it takes longer than a small training
+    step, and trainings ask for it at each level.
+    """
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def blank_store(tmp_path_factory) -> Path:
+    """A SQLite file with MLflow's tables and no run: to make them takes seconds, to copy none."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    quiet_mlflow().MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-import mlflow
 import pytest
 from journals import Server
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A SQLite store with MLflow's tables, which take seconds to make."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture
@@ -27,13 +18,13 @@ def bare_checkout(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def checkout(bare_checkout, empty_store):
+def checkout(bare_checkout, blank_store):
     """A checkout with a store."""
-    shutil.copy(empty_store, bare_checkout / "mlflow.db")
+    shutil.copy(blank_store, bare_checkout / "mlflow.db")
     return bare_checkout
 
 
 @pytest.fixture
-def server(tmp_path_factory, empty_store):
+def server(tmp_path_factory, blank_store):
     """A server of a team's, which `with server.running():` starts."""
-    return Server(tmp_path_factory.mktemp("server"), empty_store)
+    return Server(tmp_path_factory.mktemp("server"), blank_store)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from recipes import model_with, training_with
 
 from cinegan.models import dcgan, pggan
 from cinegan.params import Budget
+from cinegan.training import cost
 from cinegan.training.runtime import configure
 
 configure(threads=2)  # before the first tensor: it cannot change afterwards
+
+
+@pytest.fixture(scope="session", autouse=True)
+def speed_measured_once():
+    """Each training measures the machine's speed for a second or so, which does not change."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cost, "_matrix_rate", cache(cost._matrix_rate))
+        yield
 
 
 @pytest.fixture(scope="session")

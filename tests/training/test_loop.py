@@ -19,13 +19,14 @@ from cinegan.files import read_json
 from cinegan.models import dcgan
 from cinegan.sampling import draw_cycles
 from cinegan.tracking.runs import Run
-from cinegan.training import loop
+from cinegan.training import loop, networks
 from cinegan.training.checkpoint import Checkpoints
 from cinegan.training.networks import load_generator
 from cinegan.training.runtime import precision_of
 from cinegan.training.step import METRICS, TrainingStep
 
 COUNT = itertools.count()
+BROKEN = np.full(len(METRICS), np.nan), False  # what a step that diverges returns
 TOLD = pd.DataFrame({"group": ["ill", "well"] * 5, "level": ["base"] * 4 + ["apex"] * 6})
 
 
@@ -47,6 +48,14 @@ def train_in(folder, name, block, cycles_at, **changes):
     return sha256_of_folder(folder / "models" / name)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def settled_soon():
+    """Statistics are settled in two batches: eight would take a quarter of each training."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(networks, "SETTLING_BATCHES", 2)
+        yield
+
+
 @pytest.fixture
 def train(model, cycles_at, tmp_path, monkeypatch):
     """Train the tiny pair in a folder of its own; keywords replace what it is given."""
@@ -58,15 +67,55 @@ def train(model, cycles_at, tmp_path, monkeypatch):
     return run
 
 
-@pytest.fixture(scope="session")
-def whole(model, cycles_at, tmp_path_factory):
-    """Hash of the tiny pair's undisturbed training."""
+@pytest.fixture(scope="module")
+def left(model, cycles_at, tmp_path_factory):
+    """Folder that the tiny pair's undisturbed training leaves, in a checkout of its own."""
     folder = tmp_path_factory.mktemp("whole")
     with chdir(folder):
-        return train_in(folder, "whole", model, cycles_at)
+        train_in(folder, "whole", model, cycles_at)
+    return folder / "models/whole"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def whole(left):
+    """Hash of the tiny pair's undisturbed training."""
+    return sha256_of_folder(left)
+
+
+@pytest.fixture
+def first(left, tmp_path):
+    """The trained tiny pair as `models/first`, to start from."""
+    shutil.copytree(left, tmp_path / "models/first")
+
+
+@pytest.fixture(scope="module")
+def left_told(model, cycles_at, tmp_path_factory):
+    """Folder that a training leaves that is told what cycles are."""
+    folder = tmp_path_factory.mktemp("told")
+    with chdir(folder):
+        train_in(folder, "told", model, cycles_at, told=TOLD)
+    return folder / "models/told"
+
+
+@pytest.fixture(scope="module")
+def stopped(model, cycles_at, tmp_path_factory):
+    """Checkout in which the tiny pair's training was stopped after step 6 of 10."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with chdir(folder), pytest.MonkeyPatch.context() as patched:
+        stopping_after(patched, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(CineganError, match="interrupted after step 6 of 10"):
+            train_in(folder, "stopped", model, cycles_at)
+    return folder
+
+
+@pytest.fixture
+def state(stopped, tmp_path):
+    """File of the state of that training, brought to where a test trains."""
+    shutil.copytree(stopped / ".checkpoints", tmp_path / ".checkpoints")
+    return next((tmp_path / ".checkpoints").glob("*/state.npz"))
+
+
+@pytest.fixture(scope="module")
 def whole_growing(growing_model, cycles_at, tmp_path_factory):
     """Folder of the growing pair's undisturbed training, and its hash."""
     folder = tmp_path_factory.mktemp("growing")
@@ -88,23 +137,22 @@ def stopping_after(monkeypatch, steps, stop):
     return lambda: monkeypatch.setattr(TrainingStep, "__call__", whole)
 
 
-def test_training_leaves_networks_pictures_curves_and_record(train, tmp_path):
-    train()
-    record = read_json(tmp_path / "models/tiny/model.json")
+def test_training_leaves_networks_pictures_curves_and_record(left):
+    record = read_json(left / "model.json")
     assert record["architecture"] == "dcgan"
     assert record["train_cycles"] == 10
     assert record["train_patients"] == 2
     assert record["training"]["precision"] == precision_of("auto")
-    curves = pd.read_csv(tmp_path / "models/tiny/training.csv")
+    curves = pd.read_csv(left / "training.csv")
     assert list(curves) == ["kimg", "size", *METRICS]
     assert curves["kimg"].iloc[-1] == pytest.approx(0.04)
-    pictures = sorted(path.name for path in (tmp_path / "models/tiny/snapshots").iterdir())
+    pictures = sorted(path.name for path in (left / "snapshots").iterdir())
     assert pictures == ["00000.016.png", "00000.032.png", "00000.040.png"]
-    assert not any((tmp_path / ".checkpoints").iterdir())
+    assert not any((left.parents[1] / ".checkpoints").iterdir())
 
 
-def test_same_inputs_same_bytes_and_another_seed_others(train):
-    assert train("one") == train("two") != train("three", seed=2)
+def test_same_inputs_same_bytes_and_another_seed_others(train, whole):
+    assert whole == train("again") != train("other", seed=2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -142,22 +190,17 @@ def test_a_kill_costs_no_more_than_what_came_after_the_last_state(
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn"])
-def test_a_damaged_state_is_not_trusted(train, whole, tmp_path, monkeypatch, damage):
-    restore = stopping_after(monkeypatch, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with pytest.raises(CineganError):
-        train("stopped")
-    restore()
-    next((tmp_path / ".checkpoints").glob("*/state.npz")).write_bytes(damage)
+def test_a_damaged_state_is_not_trusted(train, whole, state, damage):
+    state.write_bytes(damage)
     assert train("stopped") == whole
 
 
-def test_another_recipe_does_not_take_up_a_state(train, monkeypatch, capsys):
-    restore = stopping_after(monkeypatch, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with pytest.raises(CineganError):
-        train("one")
-    restore()
-    train("two", seed=2)
-    assert "goes on" not in capsys.readouterr().out
+@pytest.mark.parametrize(("seed", "step"), [(1, 7), (2, 1)])
+def test_another_recipe_does_not_take_up_a_state(train, state, monkeypatch, capsys, seed, step):
+    monkeypatch.setattr(TrainingStep, "__call__", lambda self, *_: BROKEN)
+    with pytest.raises(CineganError, match=f"not finite at step {step};"):
+        train("stopped", seed=seed)
+    assert ("goes on" in capsys.readouterr().out) == (seed == 1)
 
 
 @pytest.mark.parametrize("stop", [1, 3])
@@ -191,21 +234,20 @@ def test_a_growing_pair_ends_at_its_full_size_or_where_its_budget_ends(
     assert float(generator.get_layer("fade").share) == pytest.approx(1 / 3)  # of the second of 3
 
 
-def test_training_goes_on_from_the_weights_of_another(train, model, tmp_path, capsys):
-    train("first")
+def test_training_goes_on_from_the_weights_of_another(train, first, model, tmp_path):
     block = model.model_copy(update={"start_from": "models/first"})
     short = model.budgets.smoke.model_copy(update={"total_kimg": 0.004})
     train("second", model=block, budget=short)
-    first, second, fresh = (
+    train("fresh", budget=short)
+    before, after, fresh = (
         load_generator(tmp_path / "models" / name).get_weights()
         for name in ("first", "second", "fresh")
-        if name != "fresh" or train("fresh", budget=short)
     )
 
     def distance(a, b):
         return sum(float(np.abs(x - y).sum()) for x, y in zip(a, b, strict=True))
 
-    assert 0 < distance(first, second) < distance(first, fresh) / 2
+    assert 0 < distance(before, after) < distance(before, fresh) / 2
 
 
 def test_a_growing_pair_goes_on_at_the_size_it_had(train, whole_growing, growing_model, tmp_path):
@@ -223,13 +265,15 @@ def test_a_growing_pair_goes_on_at_the_size_it_had(train, whole_growing, growing
 def test_a_growing_pair_that_is_told_what_cycles_are_goes_on_to_the_same_bytes(
     train, growing_model, tmp_path, monkeypatch
 ):
-    """After step 4, within a fade."""
-    expected = train("whole", model=growing_model, told=TOLD)
+    """After step 4 of 7, within the fade to 8x8, which is grown to here."""
+    short = growing_model.budgets.smoke.model_copy(update={"total_kimg": 0.028})
+    given = {"model": growing_model, "budget": short, "told": TOLD}
+    expected = train("whole", **given)
     restore = stopping_after(monkeypatch, 3, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with pytest.raises(CineganError, match="interrupted after step 4 of 14"):
-        train("stopped", model=growing_model, told=TOLD)
+    with pytest.raises(CineganError, match="interrupted after step 4 of 7"):
+        train("stopped", **given)
     restore()
-    assert train("stopped", model=growing_model, told=TOLD) == expected
+    assert train("stopped", **given) == expected
     record = read_json(tmp_path / "models/whole/model.json")
     names = ["group ill", "group well", "level base", "level apex"]
     assert record["condition_inputs"] == names
@@ -241,24 +285,24 @@ def test_a_growing_pair_that_is_told_what_cycles_are_goes_on_to_the_same_bytes(
     assert not np.array_equal(ill, well)
 
 
-def test_what_each_cycle_is_told_to_be_belongs_to_the_recipe(train, tmp_path):
+def test_what_each_cycle_is_told_to_be_belongs_to_the_recipe(train, left_told, tmp_path):
     other = TOLD.iloc[::-1].reset_index(drop=True)
     assert Conditions.among(other).names == Conditions.among(TOLD).names
-    assert train("one", told=TOLD) != train("two", told=other)
-    records = [read_json(tmp_path / "models" / n / "model.json") for n in ("one", "two")]
+    assert sha256_of_folder(left_told) != train("other", told=other)
+    records = [read_json(each / "model.json") for each in (left_told, tmp_path / "models/other")]
     assert records[0]["train_sha256"] != records[1]["train_sha256"]
 
 
-def test_training_goes_on_from_a_pair_that_is_told_the_same(train, model):
-    train("first", told=TOLD)
+def test_training_goes_on_from_a_pair_that_is_told_the_same(train, left_told, model, tmp_path):
+    shutil.copytree(left_told, tmp_path / "models/first")
     block = model.model_copy(update={"start_from": "models/first"})
-    train("second", model=block, told=TOLD)
+    short = model.budgets.smoke.model_copy(update={"total_kimg": 0.004})
+    train("second", model=block, budget=short, told=TOLD)
     with pytest.raises(CineganError, match=r"has condition_inputs .*, this model \[\]; start"):
         train("third", model=block)
 
 
-def test_weights_of_other_networks_are_refused(train, model, growing_model):
-    train("first")
+def test_weights_of_other_networks_are_refused(train, first, model, growing_model):
     block = growing_model.model_copy(update={"start_from": "models/first"})
     with pytest.raises(CineganError, match="start_from: models/first has architecture dcgan, this"):
         train("second", model=block)
@@ -268,8 +312,7 @@ def test_weights_of_other_networks_are_refused(train, model, growing_model):
 
 
 def test_a_loss_that_is_not_finite_stops_in_one_line(train, tmp_path, monkeypatch):
-    broken = np.full(len(METRICS), np.nan), False
-    monkeypatch.setattr(TrainingStep, "__call__", lambda self, *_: broken)
+    monkeypatch.setattr(TrainingStep, "__call__", lambda self, *_: BROKEN)
     with pytest.raises(
         CineganError, match="loss_discriminator is not finite at step 1; lower the learning"
     ):
@@ -304,8 +347,7 @@ def test_a_last_update_that_is_not_finite_leaves_no_model(train, tmp_path, monke
     assert not (tmp_path / "models/tiny").exists()
 
 
-def test_weights_are_not_taken_from_layers_of_other_names(train, model, monkeypatch):
-    train("first")
+def test_weights_are_not_taken_from_layers_of_other_names(train, first, model, monkeypatch):
     block = model.model_copy(update={"start_from": "models/first"})
     named = dcgan.discriminator
     monkeypatch.setattr(dcgan, "discriminator", lambda *_: renamed(named(*_)))

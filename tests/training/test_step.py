@@ -341,10 +341,9 @@ def test_same_seed_same_bits_and_another_seed_others(make, precision):
         step = make(seed, precision=precision)
         for _ in range(3):
             step()
-        return np.concatenate([w.ravel() for w in step.pair.average.get_weights()])
+        return np.concatenate([w.ravel() for w in step.pair.average.get_weights()]).tobytes()
 
-    assert weights(3).tobytes() == weights(3).tobytes()
-    assert weights(3).tobytes() != weights(4).tobytes()
+    assert weights(3) == weights(3) != weights(4)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -366,18 +365,24 @@ def test_arithmetic_is_in_the_precision_asked_for_and_the_average_in_float32(mak
     ],
 )
 def test_a_restored_state_goes_on_to_the_same_bits(make, changes):
-    whole = make(**changes)
-    for _ in range(5):
-        whole()
-    first, second = make(**changes), make(**changes)
-    for _ in range(2):
-        first()
-    second.restore(first.state())
-    for _ in range(3):
-        second()
+    whole, second = make(**changes), make(**changes)
+    assert_goes_on_to_the_same_bits(whole, second, before=2, after=3)
     assert second.done == 5
+
+
+def assert_goes_on_to_the_same_bits(whole, second, before, after):
+    """Another step that takes up the state of one gets to where that one gets; what it measured."""
+    for _ in range(before):
+        whole()
+    second.restore(whole.state())
+    for _ in range(after):
+        metrics, _ = whole()
+        second()
+        assert np.isfinite(metrics).all()
+    ends = second.state()
     for name, value in whole.state().items():
-        assert value.tobytes() == second.state()[name].tobytes(), name
+        assert value.tobytes() == ends[name].tobytes(), name
+    return metrics
 
 
 @pytest.fixture
@@ -400,49 +405,23 @@ def make_ours(cycles_at):
 
 def test_a_state_with_a_sure_discriminator_goes_on_to_the_same_bits(make):
     """The generator's pass is its own then."""
-    steps = [make() for _ in range(3)]
+    steps = make(), make()
     for step in steps:
         step.pair.discriminator.get_layer("logit").bias.assign([-60.0])
-    whole, first, second = steps
-    for _ in range(3):
-        metrics, _ = whole()
+    metrics = assert_goes_on_to_the_same_bits(*steps, before=1, after=2)
     assert metrics[METRICS.index("score_fake")] < -50
     assert metrics[METRICS.index("gradient_generator")] > 1e-3
-    first()
-    second.restore(first.state())
-    for _ in range(2):
-        second()
-    for name, value in whole.state().items():
-        assert value.tobytes() == second.state()[name].tobytes(), name
 
 
 def test_our_own_pair_as_it_is_trained_goes_on_to_the_same_bits(make_ours):
-    whole, first, second = make_ours(), make_ours(), make_ours()
-    for _ in range(6):
-        metrics, _ = whole()
-        assert np.isfinite(metrics).all()
-    for _ in range(3):
-        first()
-    second.restore(first.state())
-    for _ in range(3):
-        second()
+    metrics = assert_goes_on_to_the_same_bits(make_ours(), make_ours(), before=3, after=3)
     assert metrics[METRICS.index("augment_strength")] != 0.5  # steered
-    for name, value in whole.state().items():
-        assert value.tobytes() == second.state()[name].tobytes(), name
 
 
 def test_a_growing_pair_in_bfloat16_goes_on_to_the_same_bits(make_growing):
     options = {"size": 16, "fading": True, "precision": "bfloat16"}
-    whole, first, second = (make_growing(**options) for _ in range(3))
-    for _ in range(4):
-        whole()
-    for _ in range(2):
-        first()
-    second.restore(first.state())
-    for _ in range(2):
-        second()
-    for name, value in whole.state().items():
-        assert value.tobytes() == second.state()[name].tobytes(), name
+    whole, second = make_growing(**options), make_growing(**options)
+    assert_goes_on_to_the_same_bits(whole, second, before=2, after=2)
 
 
 def test_growth_keeps_every_weight_that_both_levels_have(make_growing):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +93,10 @@ def on_two_logical_cpus():
 
 def main(arguments):
     """Train one job after the other; a fault is told, and the next one begins."""
+    from cinegan.training import cost, loop  # noqa: F401
+
+    gc.freeze()  # what was imported stays, and need not be looked through at each level
+    cost._matrix_rate = cache(cost._matrix_rate)  # once, not by every job
     own = own_index()
     for job in map(Path, arguments):
         options = read_json(job / "job.json")
