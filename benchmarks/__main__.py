@@ -11,7 +11,7 @@ from cinegan.errors import run_command
 
 BENCHMARKS = (
     "ablation", "bending", "checkpoints", "conversion", "copies", "frechet", "heart", "kills",
-    "phantom", "resolutions", "sensitivity", "serving", "synthetic", "training",
+    "phantom", "resolutions", "sensitivity", "serving", "sweeps", "synthetic", "training",
 )  # fmt: skip
 IN_PARTS = ("ablation", "checkpoints", "kills", "resolutions", "serving", "training")
 

@@ -124,6 +124,7 @@ FLOOR_2 = (
     "cinegan/serve/",
     "cinegan/model_card.py",
     "cinegan/sampling.py",
+    "cinegan/sweep.py",
     "cinegan/comparison.py",
     "cinegan/conversion.py",
     "cinegan/stack_reading.py",
