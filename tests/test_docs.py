@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 
+import pandas as pd
 import pytest
 from imports import ROOT
 
-from cinegan.study.analysis import headline
+from cinegan.study.analysis import compare_arms, headline
 from cinegan.study.arms import ARMS
 from cinegan.study.table import table_of
 
@@ -128,6 +129,12 @@ def test_the_tables_of_the_study_are_of_their_files():
         table = table_of(found, arms, shares)
         assert f"{arms[0]}`" in table
         assert table in text, path
+
+
+def test_the_full_forms_comparison_is_of_its_scores():
+    scores = pd.read_csv(DOCS / "study/phantom.csv", dtype={"patient": str})
+    found = json.loads((DOCS / "study/phantom.json").read_text())
+    assert compare_arms(scores, "split", seed=11) == found
 
 
 def test_the_default_runs_metric_and_table_are_of_its_whole_comparison():

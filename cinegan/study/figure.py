@@ -48,8 +48,8 @@ def draw_study(
             above.plot(places, means, "o", color=_colour(arm), label=_told(arm))
         for k, (arm, other) in enumerate(pairs):
             keys = [f"dice_{kind}_{arm}_over_{other}_{share}" for share in shares]
-            gains = np.array([_number(found, key) for key in keys])
-            ends = [[_number(found, f"{key}_{end}") for key in keys] for end in ("low", "high")]
+            gains = np.array([_points(found, key) for key in keys])
+            ends = [[_points(found, f"{key}_{end}") for key in keys] for end in ("low", "high")]
             below.errorbar(
                 _beside(len(shares), k, len(pairs)),
                 gains,
@@ -61,19 +61,19 @@ def draw_study(
                 capsize=3,
             )
             for key, place in zip(keys, _beside(len(shares), k, len(pairs)), strict=True):
-                of_seeds = [_number(found, each) for each in seeds_of(found, key)]
+                of_seeds = [_points(found, each) for each in seeds_of(found, key)]
                 below.plot([place] * len(of_seeds), of_seeds, "_", color="#3a3a3a", ms=5, zorder=4)
         below.axhline(0, color="#9a9a9a", lw=0.8)
         below.set_xticks(np.arange(len(shares)), [f"{share} %" for share in shares])
         below.set_xlabel("share of the train patients")
     axes[0, 0].set_ylabel("Dice on test patients")
-    axes[1, 0].set_ylabel("gain, 95 % interval over patients")
+    axes[1, 0].set_ylabel("gain in Dice, points\n(95 % interval over patients)")
     for each in axes.flat:
         each.spines[["top", "right"]].set_visible(False)
         each.grid(axis="y", color="#e5e5e5")
         each.set_axisbelow(True)
     for row in axes:
-        row[0].legend(fontsize=7, frameon=False, loc="center right", bbox_to_anchor=(-0.18, 0.5))
+        row[0].legend(fontsize=7, frameon=False, loc="center right", bbox_to_anchor=(-0.22, 0.5))
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120, metadata={"Software": None})
     pyplot.close(figure)
@@ -90,6 +90,11 @@ def _colour(arm: str) -> str:
 
 def _told(arm: str) -> str:
     return arm.replace("_", " + ")
+
+
+def _points(found: Mapping[str, Any], key: str) -> float:
+    """Of a difference in Dice: hundredths."""
+    return 100 * _number(found, key)
 
 
 def _number(found: Mapping[str, Any], key: str) -> float:

@@ -40,15 +40,15 @@ def test_an_arm_is_shown_with_its_dice_and_its_gain_with_the_interval(drawn):
     assert above.get_title() == "endocardium, 12 test patients"
     (bar,) = below.containers
     assert bar.get_label() == "gan over none"
-    assert bar.lines[0].get_ydata() == [0.05]
+    assert bar.lines[0].get_ydata() == [5.0]
     (ends,) = bar.lines[2][0].get_segments()
-    assert ends[:, 1] == pytest.approx([0.02, 0.09])
+    assert ends[:, 1] == pytest.approx([2.0, 9.0])
     assert [each.get_text() for each in below.get_xticklabels()] == ["100 %"]
 
 
 def test_a_dash_tells_each_seed(drawn):
     dashes = [line for line in drawn[2].lines if line.get_color() == "#3a3a3a"]
-    assert heights(dashes) == [0.04, 0.06]
+    assert heights(dashes) == [4.0, 6.0]
 
 
 def test_what_was_not_found_is_not_shown(drawn):
