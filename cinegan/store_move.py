@@ -37,7 +37,12 @@ from cinegan.team_server import ARTIFACTS, RUNS, databases, folder_options, held
 
 ROWS = 10_000  # copied at once
 VERSION = "alembic_version"  # the table that tells which MLflow's tables these are
-GIVEN = {"experiments", "workspaces", VERSION}  # tables that a new store has rows in
+GIVEN = {
+    "experiments",
+    "experiment_tags",
+    "workspaces",
+    VERSION,
+}  # tables that a new store has rows in
 PLACES = {  # columns that say where artifacts lie
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),

@@ -98,9 +98,14 @@ def _hydra(value: Any) -> str:
         case str() if NUMBER.fullmatch(value):
             return value
         case str() if not BARE.fullmatch(value) or value.lower() in RESERVED:
-            return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+            # Backslashes count as such but before a quote, which they escape.
+            return "'" + re.sub(r"(\\*)('|\Z)", _escaped, value) + "'"
         case _:
             return str(value)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[1] * 2 + found[2].replace("'", "\\'")
 
 
 def _user() -> str:

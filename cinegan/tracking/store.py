@@ -60,7 +60,7 @@ def _create_experiment(client: Any, name: str) -> None:
     try:
         client.create_experiment(
             name,
-            artifact_location=(main_checkout() / "mlartifacts").as_uri() if local else None,
+            artifact_location=(main_checkout() / "mlartifacts" / name).as_uri() if local else None,
             tags={NOTE_TAG: EXPERIMENTS[name], KIND_TAG: "custom_model_development"},
         )
     except Exception:  # of the same name, perhaps: made by somebody else of the team meanwhile
