@@ -10,8 +10,7 @@ import pytest
 import yaml
 from clones import Clone, clone, publish, stages_run
 from imports import ROOT
-from pages import commands
-from stores import Store, filled, folder_store, folders, hashes, of_dvc, s3_store, share, ssh_store
+from stores import Store, folder_store, folders, hashes, pull, share, ssh_store
 
 
 def signed_in_apart(person: Clone, store: Store) -> bool:
@@ -28,8 +27,8 @@ def test_a_colleague_pulls_what_was_pushed_and_nothing_runs(team, store):
     assert len(folders(first)) == 3  # cycles and two models
 
     team.ann.set("small: {rate: 1}", "small: {rate: 5}")
-    day, _, _ = commands("docs/team.md", "Day by day")
-    assert stages_run(team.ann.follow(day, {"MESSAGE": "faster"})) == ["train@small", "compare"]
+    assert stages_run(team.ann.must("repro", "push")) == ["train@small", "compare"]
+    team.ann.commit("another rate")
     second = store.files()
     assert first.items() <= second.items()
     sent = second.keys() - first.keys()
@@ -38,9 +37,7 @@ def test_a_colleague_pulls_what_was_pushed_and_nothing_runs(team, store):
     assert len(sent) == 2  # and the new list of the model's files
 
     ben = team.join("ben")
-    ben.must(*store.signing_in())
-    _, first_pull = commands("docs/team.md", "The first clone")
-    assert not stages_run(ben.follow(first_pull))
+    assert not stages_run(pull(ben, store, "repro"))
     assert ben.results() == team.ann.results()
     assert ben.run("git", "status", "--porcelain") == ""
 
@@ -50,9 +47,7 @@ def test_an_experiment_is_taken_over_with_its_results_and_nothing_runs(team, tmp
     share(team.ann, store)
     default = team.ann.results()
     before = store.files().keys()
-    _, giving, taking = commands("docs/team.md", "Day by day")
-    rate = {"models.dcgan64.training.learning_rate=2.0e-4": "models.small.rate=5"}
-    team.ann.follow(giving, rate)
+    team.ann.must("exp run --name faster --set-param models.small.rate=5", "exp push origin faster")
     assert len(store.files().keys() - before) == 2
     results = team.ann.results()
     assert results != default
@@ -61,18 +56,9 @@ def test_an_experiment_is_taken_over_with_its_results_and_nothing_runs(team, tmp
     assert team.ann.results() == default
 
     ben = team.join("ben")
-    ben.must("pull")
-    assert not stages_run(ben.follow(taking))
+    told = ben.must("exp pull origin faster", "exp apply faster", "pull", "repro")
+    assert not stages_run(told)
     assert ben.results() == results
-
-
-def test_every_setting_that_the_page_names_is_of_a_store(ssh, s3, tmp_path):
-    stores = [folder_store(tmp_path), ssh_store(ssh, ssh.key), s3_store(s3, tmp_path, s3.secret)]
-    for heading, of in (("Once: choose a remote", "shared"), ("Once each: sign in", "own")):
-        (block,) = commands("docs/team.md", heading)
-        settings = [line for line in of_dvc(block) if "modify" in line]
-        values = {key: value for store in stores for key, value in getattr(store, of).items()}
-        assert len(filled(settings, values)) == len(settings)
 
 
 @pytest.fixture
@@ -94,7 +80,6 @@ def real(tmp_path) -> Path:
 def test_the_projects_own_stages_do_not_run_again_at_a_colleagues(real, ssh, tmp_path):
     ann = clone(real, tmp_path / "real" / "ann")
     assert stages_run(ann.must("repro crop")) == ["download", "convert", "crop"]
-    ann.commit("the first results")
     store = ssh_store(ssh, ssh.key)
     with ssh.running():
         share(ann, store)
