@@ -308,7 +308,7 @@ def test_a_changed_model_reruns_its_own_stages_and_the_comparison_also_in_a_copy
     ]
     (trained,) = [r for r in made if r.data.tags["dvc_stage"] == "train@dcgan64"]
     assert trained.data.params["training.learning_rate"] == "0.0002"
-    assert "kid_texture_test" in trained.data.metrics
+    assert "figures/kid_texture_test" in trained.data.metrics
 
 
 def test_another_budget_of_a_model_reruns_nothing(project):
@@ -333,8 +333,8 @@ def test_a_training_is_one_run_that_later_stages_add_to(project):
     assert first.data.tags["git_commit"] == run(project, "git", "rev-parse", "HEAD~").strip()
     weights = (project / "models/dcgan64/generator.weights.h5").read_bytes()
     assert first.data.tags["weights_sha256"] == hashlib.sha256(weights).hexdigest()
-    assert "kid_texture_test" in first.data.metrics
-    curve = client.get_metric_history(first.info.run_id, "loss_generator")
+    assert "figures/kid_texture_test" in first.data.metrics
+    curve = client.get_metric_history(first.info.run_id, "training/loss_generator")
     assert [point.step for point in curve] == [32, 64, 96, 128]
     kept = {item.path for item in client.list_artifacts(first.info.run_id)}
     assert {"model", "samples", "evaluation", "images", "generator"} <= kept

@@ -425,6 +425,6 @@ def test_a_store_whose_artifacts_are_gone_is_not_moved(store, tmp_path):
     finally:
         (store.folder / "away").rename(store.folder / "mlartifacts")
     assert said.startswith(
-        f"error: {store.folder}/mlartifacts: the store has its artifacts there, but"
+        f"error: {store.folder}/mlartifacts/cinegan: the store has its artifacts there, but"
     )
     assert not (tmp_path / "team").exists()
