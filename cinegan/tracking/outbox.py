@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from cinegan.workspace import main_checkout
 
 FOLDER, DRAFT = ".mlflow-unsent", "run.json"
 WEIGHTS_TAG = "weights_sha256"
+EXPERIMENT_TAG = "dvc_exp_name"
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's UI nests runs
 AT_ONCE = {"metrics": 1000, "params": 100}  # that a server takes
 REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "MALFORMED_REQUEST"}
@@ -93,7 +94,7 @@ class Draft:
             del self.children[0]
 
     def _open(self, client: Any) -> str:
-        if self.weights and (found := newest_of_weights(client, self.weights)):
+        if self.weights and (found := run_with(client, self.weights, self.tags)):
             return found.info.run_id
         made = client.create_run(
             experiment_id(client, self.experiment),
@@ -121,15 +122,19 @@ class Draft:
         return code in REFUSALS and client.get_run(self.run_id).info.lifecycle_stage == "deleted"
 
 
-def newest_of_weights(client: Any, digest: str) -> Any:
-    """The newest run that trained these weights, as MLflow's entity; None if there is none."""
+def run_with(client: Any, digest: str, tags: Mapping[str, str]) -> Any:
+    """The newest run that trained these weights, as MLflow's entity; None if there is none.
+
+    Of those, one of the same experiment of DVC's as `tags` goes first: another may have trained
+    the same weights at the same time.
+    """
     found = client.search_runs(
         [experiment_id(client, name) for name in EXPERIMENTS],
         f"tags.{WEIGHTS_TAG} = '{digest}'",
         order_by=["attributes.start_time DESC"],
-        max_results=1,
     )
-    return found[0] if found else None
+    own = (run for run in found if run.data.tags.get(EXPERIMENT_TAG) == tags.get(EXPERIMENT_TAG))
+    return next(own, found[0] if found else None)
 
 
 # How each kind of entry is told.

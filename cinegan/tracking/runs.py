@@ -14,12 +14,13 @@ import numpy as np
 from cinegan.files import sha256
 from cinegan.tracking import outbox, provenance
 from cinegan.tracking.outbox import (
+    EXPERIMENT_TAG,
     SEND,
     WEIGHTS_TAG,
     Draft,
     RunDeletedError,
-    newest_of_weights,
     now_ms,
+    run_with,
 )
 from cinegan.tracking.store import GENERATORS, NOTE_TAG, connect, reason, store, tell
 
@@ -172,7 +173,7 @@ def new_run(
     """
     tags, parent = provenance.tags(), within._draft if within else None
     if parent is None:
-        name = " ".join(filter(None, (name, tags.get("dvc_exp_name"))))
+        name = " ".join(filter(None, (name, tags.get(EXPERIMENT_TAG))))
         tags[NOTE_TAG] = provenance.description()
     draft = Draft(experiment, name, tags)
     if parent is not None:
@@ -190,7 +191,10 @@ def new_run(
 
 @contextmanager
 def run_of_weights(weights: Path, name: str) -> Iterator[Run]:
-    """Give the newest run that trained these weights; make one where there is none."""
+    """Give the newest run that trained these weights, of this experiment of DVC's if one did.
+
+    Where there is none, one is made.
+    """
     digest = sha256(weights)
     tags = provenance.tags() | {WEIGHTS_TAG: digest, "restored": "true"}
     run = Run(Draft(GENERATORS, name, tags, weights=digest))
@@ -217,9 +221,9 @@ def _monitored(run: Run) -> Iterator[None]:
 
 
 def linked(text: str, digest: str) -> str:
-    """Markdown that links to the newest run that trained weights of this SHA-256, if any did."""
+    """Markdown that links to the run that trained weights of this SHA-256, if any did."""
     try:
-        found = newest_of_weights(connect(), digest)
+        found = run_with(connect(), digest, provenance.tags())
     except Exception:  # whatever the store's server or database raises; it is told elsewhere
         return text
     if found is None:

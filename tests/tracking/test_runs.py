@@ -78,6 +78,22 @@ def test_the_newest_run_of_the_same_weights_is_added_to(checkout):
     assert linked("nobody", "0" * 64) == "nobody"
 
 
+def test_an_experiment_adds_to_its_own_run_of_weights_that_others_trained_too(
+    checkout, monkeypatch
+):
+    for name in ("brave-heart", "slow-heart"):
+        monkeypatch.setenv("DVC_EXP_NAME", name)
+        weights = record_something(checkout)
+        time.sleep(0.01)
+    monkeypatch.setenv("DVC_EXP_NAME", "brave-heart")
+    with run_of_weights(weights, "dcgan64") as run:
+        run.metrics({"fid": 3.0})
+    _, runs = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    own, other = sorted(runs, key=lambda run: run.data.tags["dvc_exp_name"])
+    assert (own.data.metrics["fid"], "fid" in other.data.metrics) == (3.0, False)
+    assert own.info.run_id in linked("dcgan64", sha256(weights))
+
+
 def test_a_failed_training_is_a_failed_run(checkout):
     with pytest.raises(ValueError, match="boom"), new_run("x"):
         raise ValueError("boom")
