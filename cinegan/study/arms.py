@@ -77,15 +77,16 @@ def fold_of(cohort: Cohort, protocol: str, share: int, seed: int) -> Fold:
             "`dvc repro -f convert` splits anew"
         )
     source = source_of(cohort)
-    if source is None:
-        return Fold(
-            [], {}, f"{cohort.folder}: no contours, so there is nothing to learn to outline"
-        )
     drawn = [
         patient
         for patient in cohort.patients
-        if any(contour.kind in KINDS for contour in cohort.contours(patient, source))
+        if source and any(each.kind in KINDS for each in cohort.contours(patient, source))
     ]
+    if not drawn:
+        # Contours of other kinds, such as the right ventricle's, teach nothing either.
+        kinds = f" of {' or '.join(KINDS)}" if source else ""
+        why = f"no contours{kinds}, so there is nothing to learn to outline"
+        return Fold([], {}, f"{cohort.folder}: {why}")
     if protocol == "leave_one_out":
         if seed >= len(drawn):
             raise CineganError(

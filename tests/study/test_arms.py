@@ -18,9 +18,9 @@ def cohort(tmp_path):
     return cohort_without(tmp_path / "cycles", {WITHOUT_CONTOURS})
 
 
-def cohort_without(folder, contours_of):
+def cohort_without(folder, contours_of, kind="endo"):
     stack = np.arange(2 * 8 * 8 * 4, dtype=np.int16).reshape(2, 8, 8, 4)
-    drawn = [PlacedContour(0, 0, "endo", np.array([[2.0, 2], [6, 2], [4, 6]]))]
+    drawn = [PlacedContour(0, 0, kind, np.array([[2.0, 2], [6, 2], [4, 6]]))]
     write_cohort(
         folder,
         [
@@ -106,6 +106,14 @@ def test_who_has_no_contours_does_not_judge_and_without_them_all_is_skipped(tmp_
     assert told.get(lacking, "") in fold.skipped
     if lacking == "val":
         assert fold.judge == {"val": [], "test": ["A6"]}
+
+
+@pytest.mark.parametrize("protocol", ["split", "leave_one_out"])
+@pytest.mark.parametrize("kind", ["rv", "papillary1"])
+def test_contours_of_other_kinds_are_none_to_learn_from(tmp_path, protocol, kind):
+    cohort = cohort_without(tmp_path / "other", set(), kind)
+    assert cohort.contours("A1", "expert")
+    assert "no contours of endo or epi" in fold_of(cohort, protocol, 100, 0).skipped
 
 
 @pytest.mark.parametrize("arguments", [[], ["25"], ["25", "x"], ["1", "2", "3"]])
