@@ -1,19 +1,21 @@
-"""Why synthetic frames help a segmenter, or do not: labels, use alone, number and variety.
+"""Why synthetic frames help a segmenter, or do not: pictures, outlines, labels, number, variety.
 
-On the cohort and the samples in the workspace, with the study's recipe, judged on val patients:
-nothing here reads test. Each line is one training; all but those which ask how many frames
-classical augmentation should change are without it.
+On the cohort in the workspace and the labelled cycles of its study's first share and seed, with
+the study's recipe, judged on val patients: nothing here reads test. Each line is one training;
+all but those which ask how many frames classical augmentation should change are without it.
+Agreement is asked at the moments at which synthetic cycles have outlines, of val patients, too.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks.ours import PARAMS
 from cinegan.data.cohort import Cohort
-from cinegan.data.labels import KINDS
+from cinegan.data.labels import KINDS, labels_of
 from cinegan.errors import CineganError
 from cinegan.params import load_params
 from cinegan.segmentation.frames import Frames, of_patients
@@ -36,15 +38,16 @@ def measure() -> dict[str, Any]:
     configure(params.threads)
     cohort = Cohort(root / "data/ventricles")
     size = params.model_named(study.gan).size
-    fold = fold_of(cohort, "split", 100, 0)
-    if fold.skipped:
-        raise CineganError(fold.skipped)
-    train, val = (
-        [of_patients(cohort, [patient], size) for patient in patients]
-        for patients in (fold.learn, fold.judge["val"])
+    share, seed = study.shares[0], study.seeds[0]
+    fold = fold_of(cohort, "split", share, seed)
+    if fold.skipped or not fold.judge["val"]:
+        raise CineganError(fold.skipped or "no val patient has contours; change data.split")
+    judges = fold.judge["val"]
+    real = of_patients(cohort, fold.learn, size)
+    val = [of_patients(cohort, [patient], size) for patient in judges]
+    synthetic = of_samples(
+        root / "data/study" / f"{share}-{seed}" / "samples", float(real.spacing_mm.mean())
     )
-    real = joined(train)
-    synthetic = of_samples(root / "data/samples" / study.gan, float(real.spacing_mm.mean()))
 
     def taught(
         frames: Frames, beside: Frames | None = None, ratio: float = 1.0, augmented: float = 0.0
@@ -57,7 +60,7 @@ def measure() -> dict[str, Any]:
             looks=study.photometric if augmented else None,
             augmented=augmented,
             ratio=ratio,
-            seed=params.seed,
+            seed=params.seed + seed,
         )
 
     def told(network: Any) -> dict[str, float]:
@@ -67,22 +70,36 @@ def measure() -> dict[str, Any]:
         ]
         return {key: round(float(np.nanmean([s[key] for s in scores])), 4) for key in SHOWN}
 
+    def at_moments(frames: Frames, patients: list[str]) -> Frames:
+        known = [labels_of(cohort, patient, size, "expert").known for patient in patients]
+        return replace(frames, known=frames.known & np.concatenate(known))
+
     of_real = taught(real)
+    found = np.rint(255 * outlined(of_real, synthetic.cycles)).astype(np.uint8)
+    relabelled = replace(synthetic, maps=found)
+    everywhere = replace(relabelled, known=np.ones_like(synthetic.known))
     return {
-        "agreement of synthetic labels with a segmenter of real frames": agreement(
-            of_real, synthetic
-        ),
-        "agreement of val labels with it": agreement(of_real, joined(val)),
-        "real frames alone": told(of_real),
-        "synthetic frames alone": told(taught(synthetic)),
+        "taught by": {
+            "real frames": told(of_real),
+            "real frames, labelled at the experts' moments alone": told(
+                taught(at_moments(real, fold.learn))
+            ),
+            "synthetic frames": told(taught(synthetic)),
+            "synthetic frames, outlined by the segmenter of real ones": told(taught(relabelled)),
+            "the same, outlined at all phases": told(taught(everywhere)),
+        },
+        "agreement with the segmenter of real frames": {
+            "synthetic outlines": agreement(of_real, synthetic),
+            "val outlines": agreement(of_real, at_moments(joined(val), judges)),
+        },
         "synthetic for each real": {
             f"{ratio:.2g}": told(taught(real, synthetic, ratio)) for ratio in RATIOS
         },
-        "share of real frames that classical augmentation changes": {
-            share: told(taught(real, augmented=share)) for share in AUGMENTED
-        },
         "synthetic cycles to draw frames from, one for each real": {
             count: told(taught(real, first(synthetic, count), 1.0)) for count in COUNTS
+        },
+        "share of real frames that classical augmentation changes": {
+            share: told(taught(real, augmented=share)) for share in AUGMENTED
         },
     }
 

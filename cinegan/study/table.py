@@ -20,7 +20,7 @@ TITLES = (
     *("share of train patients", "arm", *(title for title, *_ in COLUMNS), "compared with"),
     "gain in Dice endo, points (95 % interval over patients)",
     "gain in Dice epi, points (95 % interval over patients)",
-    "detectable over patients (80 % power), endo, epi",
+    "smallest detectable gain, points (80 % power, over patients), endo, epi",
 )
 REPEATED = "gain in Dice endo of each seed"  # a further column, of repeated studies
 
