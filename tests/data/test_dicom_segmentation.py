@@ -1,6 +1,7 @@
 """Segmentations: frames that differ in time only, each referring to its image."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -34,6 +35,12 @@ MASKS = [
     MaskOf(0, 2, np.ones((5, 7), bool)),
 ]
 
+GEOMETRY = {
+    "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness"),
+    "PlaneOrientationSequence": ("ImageOrientationPatient",),
+    "PlanePositionSequence": ("ImagePositionPatient",),
+}
+
 
 def read(content):
     return pydicom.dcmread(io.BytesIO(content))
@@ -59,6 +66,26 @@ def test_each_frame_refers_to_its_image_and_the_whole_to_their_series():
         phase = frame.FrameContentSequence[0].TemporalPositionIndex - 1
         (source,) = frame.DerivationImageSequence[0].SourceImageSequence
         assert source.ReferencedSOPInstanceUID == images[phase].SOPInstanceUID
+
+
+def test_each_frame_lies_where_its_image_does():
+    oblique = replace(
+        HEADER,
+        position_mm=(-41.5, 20.25, 3.125),
+        orientation=(0.6, -0.8, 0.0, 0.48, 0.36, -0.8),
+        spacing_mm=1.367188,
+    )
+    ds = read(encode_segmentation(MASKS, SEGMENTS, oblique))
+    (shared,) = ds.SharedFunctionalGroupsSequence
+    for frame in ds.PerFrameFunctionalGroupsSequence:
+        phase = frame.FrameContentSequence[0].TemporalPositionIndex - 1
+        image = read(encode_synthetic_image(np.eye(5, dtype=np.uint8), oblique, phase))
+        for group, keywords in GEOMETRY.items():
+            # Shared or of the frame, never both: which of the two would count?
+            (told,) = (*shared.get(group, ()), *frame.get(group, ()))
+            assert {each: told[each].value for each in keywords} == {
+                each: image[each].value for each in keywords
+            }
 
 
 def test_the_same_masks_give_the_same_bytes_and_others_another_object():

@@ -105,6 +105,19 @@ def test_a_segmentation_refers_to_the_images_that_it_outlines(written, source):
     assert ds.FrameOfReferenceUID == images(written)[0].FrameOfReferenceUID
 
 
+def test_a_segmentation_lies_where_the_images_do(written):
+    ds, read = pydicom.dcmread(written / "labels.dcm"), images(written)
+    (shared,) = ds.SharedFunctionalGroupsSequence
+    for frame in ds.PerFrameFunctionalGroupsSequence:
+        image = read[frame.FrameContentSequence[0].TemporalPositionIndex - 1]
+        measures = shared.PixelMeasuresSequence[0]
+        assert measures.PixelSpacing == image.PixelSpacing
+        assert measures.SliceThickness == image.SliceThickness
+        orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+        assert orientation == image.ImageOrientationPatient
+        assert frame.PlanePositionSequence[0].ImagePositionPatient == image.ImagePositionPatient
+
+
 def test_a_cycle_without_labels_has_images_only(plain, tmp_path):
     assert write_series(tmp_path / "dicom", plain, 0) == 20
     assert not list((tmp_path / "dicom").rglob("labels.dcm"))
