@@ -11,7 +11,7 @@ from typing import Any
 
 import cinegan
 from cinegan.export.cavities import cavities_of
-from cinegan.export.classes import IGNORED, NAMES
+from cinegan.export.classes import BACKGROUND, IGNORE, IGNORED, MYOCARDIUM, NAMES
 from cinegan.export.measured import copies_of, copies_told, fidelity_of, fidelity_told
 from cinegan.export.origin import ORIGINS
 from cinegan.export.source import Labelled, Source
@@ -20,6 +20,12 @@ from cinegan.params import FRESH
 
 CARD, CARD_JSON = "CARD.md", "card.json"
 MOMENTS = 2  # end-diastole and end-systole
+OF_END_SYSTOLE = (
+    "What learns nothing from `ignore`, as nnU-Net, is not told at end-systole where the cavity "
+    "ends: nothing contradicts one drawn too large. Train on the frames without `ignore`, those of "
+    "end-diastole; or, to learn the cavity alone, on all frames with labels, with "
+    f"{MYOCARDIUM} and {IGNORE} set to {BACKGROUND}."
+)
 
 
 def licence_of(source: Source) -> str:
@@ -191,6 +197,7 @@ def _labels(labels: dict[str, Any] | None) -> str:
             "the phases whose pictures fit them best; those of "
             f"{labels['moments_left_out']} moments, which fit no phase of their own, were left out."
         )
+        paragraphs.append(OF_END_SYSTOLE)
     return "\n\n".join([*paragraphs, _cavities(labels["cavities"])])
 
 

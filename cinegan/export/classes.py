@@ -20,8 +20,9 @@ def classes_of(maps: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The class of each pixel, (n, H, W, T) uint8, of maps at their phases (`synthetic.placed`).
 
     A pixel belongs to what more than half of it is inside of. Where the endocardium alone is known,
-    as at end-systole, all outside of the cavity may be wall or not: it is `IGNORE`. So is all of a
-    frame of which nothing is known.
+    as at end-systole, all outside of the cavity may be wall or not: it is `IGNORE`, though it is
+    known not to be cavity, for which nnU-Net has no class. So is all of a frame of which nothing is
+    known.
     """
     endo, epi = (maps[..., KINDS.index(kind)] > 127 for kind in ("endo", "epi"))
     knows_endo, knows_epi = (known[:, None, None, :, KINDS.index(kind)] for kind in ("endo", "epi"))

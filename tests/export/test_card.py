@@ -24,6 +24,7 @@ def test_a_card_says_what_made_the_cycles_and_from_what(source):
     assert (card["learnt_from"]["patients"], card["learnt_from"]["cycles"]) == (2, 4)
     assert card["labels"]["frames_with_labels"] == 4
     text = told(card)
+    assert "nothing contradicts one drawn too large. Train on the frames without `ignore`" in text
     for words in ("nobody was scanned", source.weights_sha256, "seed 4", "2.500 mm", "900 ms"):
         assert words in text
 

@@ -1,6 +1,7 @@
 """NIfTI that others read: the same image as the DICOM, and nnU-Net's layout."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,14 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from imports import ROOT
 from loopback import absent
 
 from cinegan.data import nifti
-from cinegan.export.classes import CAVITY, IGNORE
+from cinegan.export.classes import CAVITY, IGNORE, NAMES
 from cinegan.export.nnunet import begin_dataset, write_cases, write_dataset_json, write_volumes
 from cinegan.export.series import write_series
+from cinegan.export.writing import export
 
 OWN = Path(sys.executable).with_name("dcm2niix")
 # Of the lock, and what else the machine has, such as Debian's, which need not be there.
@@ -95,6 +98,21 @@ def test_ignore_is_declared_only_where_something_is_ignored(source, tmp_path):
     write_dataset_json(dataset, source, 4, "CC0 1.0")
     assert dataset.name == "Dataset007_cinegan64"
     assert "ignore" not in json.loads((dataset / "dataset.json").read_text())["labels"]
+
+
+def test_what_the_docs_leave_out_is_all_that_does_not_tell_where_a_cavity_ends(source, tmp_path):
+    export(source, tmp_path / "exported", ["nifti"], progress=False)  # the tests run in tmp_path
+    section = (ROOT / "docs/export.md").read_text().partition("**End-systole.**")[2]
+    exec(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1], {})
+    dataset = tmp_path / "exported/nnunet/Dataset900_cinegan64"
+    about = json.loads((dataset / "dataset.json").read_text())
+    assert about["labels"] == NAMES
+    labels = sorted((dataset / "labelsTr").iterdir())
+    images = [file.name for file in sorted((dataset / "imagesTr").iterdir())]
+    assert images == [file.name.replace(".nii.gz", "_0000.nii.gz") for file in labels]
+    assert len(labels) == about["numTraining"] == 2
+    for file in labels:
+        assert set(np.unique(nibabel.load(file).dataobj)) == set(NAMES.values())
 
 
 def test_a_frame_that_tells_nothing_is_no_case(source, tmp_path):
