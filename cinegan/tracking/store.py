@@ -114,10 +114,11 @@ def reason(error: Exception) -> str:
     """One line, without a password."""
     if getattr(error, "error_code", None) == "UNAUTHENTICATED":
         return f"no such user or wrong password (401); {USER} and {PASSWORD} name them"
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    return line.replace(store(), public(store()))
+    told = str(error).replace(store(), public(store())).strip()  # whole, before it is cut
+    return (told.splitlines() or [type(error).__name__])[0][:200]
 
 
 def public(uri: str) -> str:
-    """A store's address without a password."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+    """A store's address without user, password and query, which may name them too."""
+    # A password may hold `/`, `?` and `@`, too: it ends at the last `@`.
+    return re.sub(r"^([^/]*//)[^/:?]*(:.*)?@", r"\1", uri).partition("?")[0]
