@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -15,7 +14,10 @@ UI_HOST, UI_PORT = "127.0.0.1", 5000
 
 
 def ui() -> None:
-    """Show the runs of the store, on loopback."""
+    """Show the runs of the store, on loopback; of a server, which has pages, tell the address."""
+    if store().startswith("http"):
+        print(f"{public(store())} has the pages of the runs; open it in a browser")
+        return
     try:
         connect()
     except Exception as error:  # whatever the store's server or database raises
@@ -26,7 +28,8 @@ def ui() -> None:
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store()}
     # Its runner of jobs, for language models, is half a dozen processes that nobody here needs.
     environment.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    sys.exit(subprocess.call([sys.executable, "-m", *command], env=environment))
+    # In our place, so that whoever ends us ends it.
+    os.execve(sys.executable, [sys.executable, "-m", *command], environment)
 
 
 def send() -> None:

@@ -1,0 +1,47 @@
+"""`make ui`: pages of a store of one's own, the address of a team's server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from imports import ROOT
+from loopback import HOST, free_port, serving
+
+from cinegan.tracking.__main__ import main
+
+ON_A_PORT = "import cinegan.tracking.__main__ as m; m.UI_PORT = {}; m.main(['ui'])"
+
+
+def test_the_pages_of_ones_own_store_are_served(checkout):
+    port = free_port()
+    command = [sys.executable, "-c", ON_A_PORT.format(port)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with serving(command, port, Path("ui.log"), environment):
+        url = f"http://{HOST}:{port}"
+        assert "<title>MLflow</title>" in requests.get(url, timeout=60).text
+        found = requests.get(
+            f"{url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=cinegan", timeout=60
+        )
+        assert found.json()["experiment"]["artifact_location"].startswith(checkout.as_uri())
+    with socket.socket() as probe:
+        assert probe.connect_ex((HOST, port)) != 0  # it ended with the command
+    assert Path("ui.log").read_text().startswith(f"{url} (Ctrl-C ends it)\n")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_of_a_teams_server_the_address_is_told_without_a_password(
+    bare_checkout, monkeypatch, capsys, scheme
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://ana:secret@mlflow.example.org:5001")
+    main(["ui"])
+    told = capsys.readouterr()
+    assert told.out == (
+        f"{scheme}://mlflow.example.org:5001 has the pages of the runs; open it in a browser\n"
+    )
+    assert told.err == ""
+    assert not list(bare_checkout.iterdir())
