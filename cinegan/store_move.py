@@ -33,7 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cinegan.errors import CineganError, run_command
 from cinegan.files import atomic_folder
-from cinegan.team_server import ARTIFACTS, RUNS, databases, folder_options, held, upgrade
+from cinegan.team_server import RUNS, artifacts_of, databases, folder_options, held, upgrade
 
 ROWS = 10_000  # copied at once
 VERSION = "alembic_version"  # the table that tells which MLflow's tables these are
@@ -240,7 +240,7 @@ def main(arguments: Sequence[str]) -> None:
                 upgrade(served)
                 with create_engine(served.uri(RUNS)).begin() as team:
                     store.execute(text("BEGIN"))  # one state of it, whoever logs meanwhile
-                    counts = move(store, team, locations, folder / ARTIFACTS)
+                    counts = move(store, team, locations, artifacts_of(folder))
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise CineganError(f"{options.store}: {reason}; nothing was moved") from None

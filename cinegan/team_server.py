@@ -95,10 +95,18 @@ def upgrade(served: Cluster) -> None:
         raise CineganError(f"MLflow could not bring its tables up to date: {reason}")
 
 
+def artifacts_of(folder: Path) -> Path:
+    """Where the files of runs lie; whoever has no password shall not read them here either."""
+    artifacts = folder / ARTIFACTS
+    artifacts.mkdir(mode=0o700, exist_ok=True)
+    artifacts.chmod(0o700)  # also where it is there already
+    return artifacts
+
+
 @contextmanager
 def mlflow(folder: Path, served: Cluster, host: str, port: int) -> Iterator[Server]:
     """Serve MLflow over these databases while the block lasts, which begins once it answers."""
-    (folder / ARTIFACTS).mkdir(mode=0o700, exist_ok=True)
+    artifacts = artifacts_of(folder)
     for name in (ADMIN_PASSWORD, SECRET_KEY):
         if not (folder / name).exists():
             _write_secret(folder / name, secrets.token_urlsafe())
@@ -120,7 +128,7 @@ def mlflow(folder: Path, served: Cluster, host: str, port: int) -> Iterator[Serv
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     command += ["--app-name", "basic-auth", "--uvicorn-opts", "--no-access-log"]
-    command += ["--serve-artifacts", "--artifacts-destination", str(folder / ARTIFACTS)]
+    command += ["--serve-artifacts", "--artifacts-destination", str(artifacts)]
     log = folder / "mlflow.log"
     with beside("MLflow", command, log, environment=environment) as server:
         deadline = time.monotonic() + PATIENCE_S

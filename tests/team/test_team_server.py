@@ -75,6 +75,10 @@ def run(module, *arguments):
     )
 
 
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 def one_line(ended):
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: ")
@@ -115,6 +119,8 @@ def store(place):
 def team(place, store):
     """A server to which the store was moved, with two members."""
     folder, port = place / "team", free_port()
+    folder.mkdir()
+    folder.chmod(0o755)  # as somebody may have made it
     moved = run("store_move", store.folder / "mlflow.db", "--folder", folder)
     assert moved.returncode == 0, moved.stderr
     served = SimpleNamespace(
@@ -122,6 +128,7 @@ def team(place, store):
         port=port,
         url=f"http://127.0.0.1:{port}",
         moved=moved.stdout,
+        artifacts_mode=mode(folder / "artifacts"),
         process=start(folder, port),
     )
     try:
@@ -194,6 +201,7 @@ def test_what_was_moved_is_told_alike_by_both_clients(team, store, ana, tmp_path
     assert max(len(each[-1]) for each in before.values()) == 3  # weights; a picture, also smaller
     after = all_of(team.url, tmp_path)
     assert {key: after[key] for key in before} == before
+    assert team.artifacts_mode == 0o700
 
 
 def test_a_store_that_was_moved_is_gone_on_with(team, store, ana):
@@ -294,7 +302,7 @@ def test_strangers_see_nothing_and_members_are_no_admins(team, store):
 
 def test_secrets_are_their_owners_alone_and_on_no_command_line(team):
     secrets = [team.folder / name for name in ("pgpass", "admin-password", "secret-key")]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
+    assert {mode(path) for path in secrets} == {0o600}
     words = {path.read_text().strip().rsplit(":", 1)[-1] for path in secrets}
     words |= {(team.folder / "pgpass").read_text().splitlines()[0].rsplit(":", 1)[-1]}
     assert len(words) == 4
@@ -354,7 +362,9 @@ def test_a_crash_ends_both_a_restart_keeps_everything_and_ctrl_c_ends_it(
             store_move.move(one, other, store_move.locations_of(one), team.folder / "artifacts")
         new.dispose()
 
+    (team.folder / "artifacts").chmod(0o755)  # as an earlier version left it
     team.process = start(team.folder, team.port)
+    assert mode(team.folder / "artifacts") == 0o700
     assert all_of(team.url, tmp_path) == before
     team.process.send_signal(signal.SIGINT)
     said = team.process.communicate(timeout=PATIENCE_S)
