@@ -26,6 +26,7 @@ from cinegan.data.labels import joint, source_for
 from cinegan.errors import CineganError
 from cinegan.files import read_json, sha256_of_arrays
 from cinegan.params import Params, load_params
+from cinegan.serve.model import Asked, Served
 from cinegan.study.arms import fold_of
 
 STAGES = [
@@ -276,6 +277,29 @@ def test_nothing_identifies_this_machine_or_this_run(project):
 
 def test_with_nothing_to_do_nothing_runs(project):
     assert "Running stage" not in run(project, "dvc", "repro")
+
+
+def test_a_colleague_who_pulls_has_nothing_to_run(project, tmp_path):
+    run(project, "dvc", "remote", "add", "--local", "shared", str(tmp_path / "remote"))
+    run(project, "dvc", "push", "--remote", "shared")
+    colleague = tmp_path / "colleague"
+    run(project, "git", "clone", "-q", ".", str(colleague))
+    (colleague / ".venv").symlink_to(sys.prefix)
+    run(colleague, "dvc", "remote", "add", "--local", "shared", str(tmp_path / "remote"))
+    run(colleague, "dvc", "pull", "--remote", "shared")
+    assert not stages_run(run(colleague, "dvc", "repro"))
+    assert not run(colleague, "git", "status", "--porcelain", "--untracked-files=no")
+    for name in ("models/dcgan64/generator.weights.h5", "metrics/plots/dcgan64/report.html"):
+        assert (colleague / name).read_bytes() == (project / name).read_bytes()
+
+
+def test_a_served_model_gives_the_cycles_that_its_stage_drew(project):
+    stage = np.load(project / "data/samples/dcgan64/cycles.npy")
+    asked = pd.read_csv(project / "data/samples/dcgan64/conditions.csv")
+    served = Served(project / "models/dcgan64")
+    got = served.submit(Asked(n=len(stage), seed=load_params().seed, conditions=True)).result()
+    np.testing.assert_array_equal(got["cycles"], stage)
+    assert got["conditions"].tolist() == asked.to_numpy().tolist()
 
 
 def test_training_again_gives_the_same_bytes(project):
