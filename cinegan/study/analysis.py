@@ -60,6 +60,13 @@ def compare_arms(scores: pd.DataFrame, protocol: str, seed: int) -> dict[str, An
         `LEAST_RESAMPLED`, "student"; a pair of arms of which fewer than that have a score (`_n`) is
         always taken by Student's. Or `skipped`, the reason why there is nothing to compare.
 
+    Notes
+    -----
+    Of 20 patients whose differences are normal, 95 % of the resampled intervals hold the true mean;
+    of skewed differences fewer do: 92 % if they are exponential, 80 % if each patient has a chance
+    of one in twenty to lie ten standard deviations off. Most that miss it stop short of it on the
+    long tail's side, so look at the patients, too.
+
     References
     ----------
     .. [1] Hesterberg, "What teachers should know about the bootstrap", American Statistician 69,

@@ -49,6 +49,32 @@ def test_no_difference_has_zero_in_its_interval_about_as_often_as_it_says(patien
     assert 0.91 <= np.mean(inside) <= 0.98
 
 
+def exponential(draw, shape):
+    return draw.exponential(1, shape) - 1
+
+
+def one_in_twenty_far_off(draw, shape):
+    return draw.normal(0, 1, shape) + 10 * ((draw.random(shape) < 0.05) - 0.05)
+
+
+@pytest.mark.parametrize(("apart", "share"), [(exponential, 0.92), (one_in_twenty_far_off, 0.8)])
+def test_skewed_differences_have_their_mean_in_fewer_intervals_than_normal_ones(apart, share):
+    draw, inside, short = np.random.default_rng(0), [], []
+    table = scores(0.0, patients=20, seeds=1, noise=0.0)
+    table[list(SCORES)] = 0.0
+    for seed in range(80):  # each of nine scores
+        drawn = apart(draw, (20, len(SCORES)))  # of mean 0
+        table.loc[table["arm"] == "gan", list(SCORES)] = drawn
+        found = compare_arms(table, "split", seed)
+        for score in SCORES:
+            key = f"{score}_gan_over_none_100"
+            inside.append(found[f"{key}_low"] <= 0 <= found[f"{key}_high"])
+            short.append(found[f"{key}_high"] < 0)
+    assert found["intervals"] == "resampled"
+    assert np.mean(inside) == pytest.approx(share, abs=0.03)
+    assert np.sum(short) > 0.8 * np.sum(np.logical_not(inside))
+
+
 def test_an_effect_of_the_smallest_size_is_seen_four_times_in_five():
     seen = []
     for seed in range(200):
