@@ -114,8 +114,9 @@ def reason(error: Exception) -> str:
     """One line, without a password."""
     if getattr(error, "error_code", None) == "UNAUTHENTICATED":
         return f"no such user or wrong password (401); {USER} and {PASSWORD} name them"
-    told = str(error).replace(store(), public(store())).strip()  # whole, before it is cut
-    return (told.splitlines() or [type(error).__name__])[0][:200]
+    told = str(error).replace(store(), public(store()))  # whole, before it is cut
+    told = re.sub(r"(?<=://)[^\s/]*@", "", told)  # as libraries spell it
+    return (told.strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def public(uri: str) -> str:

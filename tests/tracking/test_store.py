@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from cinegan.tracking.store import public, reason
 
@@ -30,3 +31,9 @@ def test_a_reason_that_is_cut_has_no_part_of_a_password(monkeypatch):
     uri = "postgresql://ana:" + "secret" * 5 + "@host/mlflow"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert reason(ValueError("x" * 170 + uri)).endswith("xpostgresql://host/mlflow")
+
+
+def test_a_reason_has_no_password_in_the_spelling_of_a_library_either(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ana:p@ss@host")
+    asked = requests.Request("GET", "http://ana:p@ss@host/api").prepare().url
+    assert reason(ValueError(f"413 for url: {asked}")) == "413 for url: http://host/api"
