@@ -29,6 +29,7 @@ EXPERIMENT_TAG = "dvc_exp_name"
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's UI nests runs
 AT_ONCE = {"metrics": 1000, "params": 100}  # that a server takes
 REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "MALFORMED_REQUEST"}
+TOO_LARGE = 413  # HTTP's word for a file that is more than a server, or a proxy before it, takes
 SEND = "python -m cinegan.tracking send"
 
 Entry = list[Any]  # [kind, what]
@@ -114,7 +115,9 @@ class Draft:
                 f"run {self.name} ({self.run_id}) was deleted; `mlflow runs restore --run-id "
                 f"{self.run_id}` brings it back"
             ) from error
-        if code not in REFUSALS and not isinstance(error, FileNotFoundError):
+        answer = getattr(getattr(error, "response", None), "status_code", None)
+        for_good = code in REFUSALS or answer == TOO_LARGE or isinstance(error, FileNotFoundError)
+        if not for_good:
             raise error
         tell(f"{kind} of run {self.name} left out, since it refuses them: {reason(error)}")
 
@@ -267,10 +270,12 @@ def kept() -> list[Path]:
 def send(client: Any) -> list[str]:
     """Send what is kept for this store; returns a line for each run that is still kept.
 
+    What the store took is not sent again.
+
     Raises
     ------
     Exception
-        Whatever the store's server or database raises; what it took is not sent again.
+        Whatever the store's server or database raises when it is gone altogether.
     """
     if not kept():
         return []
@@ -295,9 +300,10 @@ def _send(client: Any, folder: Path) -> str:
         draft.deliver(client)
     except RunDeletedError as error:
         return f"{where}: {error}; or remove the folder"
-    except Exception:
+    except Exception as error:  # whatever the store's server or database raises
         if before != (len(draft.entries), draft.run_id):
             keep(draft, folder)
-        raise
+        client.get_experiment_by_name(draft.experiment)  # fails too where it is not this run alone
+        return f"{where}: {reason(error)}"
     shutil.rmtree(folder)
     return ""

@@ -121,9 +121,8 @@ class Run:
             return
         try:
             if self._client is None:
-                client = connect()
-                outbox.send(client)
-                self._client = client
+                self._client = connect()
+                self._send_kept()
             self._draft.deliver(self._client)
         except Exception as error:  # whatever the store's server or database raises
             now = time.monotonic()
@@ -139,6 +138,12 @@ class Run:
         if self._lost:
             tell("answers again, and has all that was kept")
             self._lost = False
+
+    def _send_kept(self) -> None:
+        """Send what other runs left; what is left still is told in one line."""
+        if left := outbox.send(self._client):
+            more = f", and {len(left) - 1} more" if left[1:] else ""
+            tell(f"kept still: {left[0]}{more}; `{SEND}` tries again")
 
     def _keep(self, error: Exception) -> None:
         assert self._draft is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 from imports import ROOT
 from journals import runs_of
 
@@ -166,8 +167,8 @@ def test_what_arrived_before_a_second_fault_is_not_sent_again(checkout, monkeypa
         whole(client, run_id, what)
 
     monkeypatch.setitem(outbox.TELL, "picture", faulty)
-    with pytest.raises(ConnectionError):
-        outbox.send(client)
+    (line,) = outbox.send(client)
+    assert line.endswith("dcgan64: gone again")
     assert outbox.send(client) == []
     assert told == [0, 1000, 2000, 2000, 3000]
     _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
@@ -206,6 +207,74 @@ def test_what_a_store_refuses_is_left_out_and_told(checkout, capsys):
     _, (found,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
     assert (found.data.params, found.data.metrics) == ({"seed": "1"}, {"loss": 1.0})
     assert outbox.kept() == []
+
+
+def answering(status):
+    """The error that MLflow raises when a server, or a proxy before it, answers so."""
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError(f"{status} Client Error", response=response)
+
+
+def failing(monkeypatch, kind, error, name):
+    """Let the store fail at a kind of entry that has this among what it tells."""
+    whole = outbox.TELL[kind]
+
+    def tell(client, run_id, what):
+        if name in str(what):
+            raise error
+        whole(client, run_id, what)
+
+    monkeypatch.setitem(outbox.TELL, kind, tell)
+
+
+def test_a_kept_run_that_cannot_be_sent_stops_no_other(checkout, monkeypatch, capsys):
+    away(monkeypatch, checkout)
+    for name in ("first", "second", "third"):
+        with new_run(name) as run:
+            run.tags({"who": name})
+    back(checkout)
+    failing(monkeypatch, "tags", answering(403), "second")
+    capsys.readouterr()
+    with new_run("the next") as run:
+        run.tags({"who": "the next"})
+    (folder,) = outbox.kept()
+    told = capsys.readouterr().err
+    assert f"kept still: .mlflow-unsent/{folder.name}: 403 Client Error; `" in told
+    assert told.count("\n") == 1
+    _, found = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    ended = [run.info.run_name for run in found if run.info.status == "FINISHED"]
+    assert ended == ["first", "third", "the next"]
+
+
+def test_a_store_that_is_gone_again_is_not_asked_for_every_kept_run(checkout, monkeypatch):
+    away(monkeypatch, checkout)
+    for name in ("first", "second"):
+        with new_run(name):
+            pass
+    back(checkout)
+    client, asked = connect(), []
+
+    def gone(*_, **__):
+        asked.append(1)
+        raise ConnectionError("gone")
+
+    for name in ("create_run", "get_experiment_by_name"):
+        monkeypatch.setattr(client, name, gone)
+    with pytest.raises(ConnectionError):
+        outbox.send(client)
+    assert len(asked) == 2
+    assert len(outbox.kept()) == 2
+
+
+def test_a_file_that_a_proxy_does_not_take_is_left_out_and_told(checkout, monkeypatch, capsys):
+    failing(monkeypatch, "artifact", answering(413), "large")
+    with new_run("x") as run:
+        run.artifact(checkout / "large")
+        run.metrics({"loss": 1.0})
+    assert "artifact of run x left out, since it refuses them: 413" in capsys.readouterr().err
+    _, (found,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert (found.data.metrics, found.info.status) == ({"loss": 1.0}, "FINISHED")
 
 
 def test_what_is_kept_for_another_store_stays(checkout, monkeypatch):
