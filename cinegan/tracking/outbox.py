@@ -14,18 +14,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from cinegan.errors import CineganError
 from cinegan.files import atomic_folder, read_json, write_json
-from cinegan.tracking.store import EXPERIMENTS, experiment_id, public, reason, store, tell
+from cinegan.tracking.store import (
+    EXPERIMENTS,
+    asked_once,
+    experiment_id,
+    public,
+    reason,
+    store,
+    tell,
+)
 from cinegan.workspace import main_checkout
 
 FOLDER, DRAFT = ".mlflow-unsent", "run.json"
 WEIGHTS_TAG = "weights_sha256"
 EXPERIMENT_TAG = "dvc_exp_name"
+DRAFT_TAG = "draft_id"
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's UI nests runs
 AT_ONCE = {"metrics": 1000, "params": 100}  # that a server takes
 REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "MALFORMED_REQUEST"}
@@ -53,6 +63,8 @@ class Draft:
     weights : str, optional
         SHA-256. If given, what is told goes to the newest run that trained these; only where there
         is none, a run is made.
+    draft_id : str
+        By which the store's run is found again where its answer was lost.
     run_id : str, optional
         Of the run, once the store has it.
     entries : list
@@ -66,6 +78,7 @@ class Draft:
     tags: dict[str, str]
     weights: str | None = None
     began: int = field(default_factory=now_ms)
+    draft_id: str = field(default_factory=lambda: uuid4().hex)
     run_id: str | None = None
     entries: list[Entry] = field(default_factory=list)
     children: list[Draft] = field(default_factory=list)
@@ -94,17 +107,39 @@ class Draft:
             self.children[0].deliver(client)
             del self.children[0]
 
+    def left(self) -> int:
+        """How much the store has not been told."""
+        return (self.run_id is None) + len(self.entries) + sum(x.left() for x in self.children)
+
     def _open(self, client: Any) -> str:
-        if self.weights and (found := run_with(client, self.weights, self.tags)):
-            return found.info.run_id
-        made = client.create_run(
-            experiment_id(client, self.experiment),
-            start_time=self.began,
-            tags=self.tags,
-            run_name=self.name,
-        )
+        run_id = self._made(client)
+        if run_id is None:
+            if self.weights and (found := run_with(client, self.weights, self.tags)):
+                return found.info.run_id
+            run_id = self._make(client)
         if self.weights:  # nothing else will end it
-            client.set_terminated(made.info.run_id, end_time=self.began)
+            client.set_terminated(run_id, end_time=self.began)
+        return run_id
+
+    def _made(self, client: Any) -> str | None:
+        """The run, if the store has made it and we did not hear of it."""
+        from mlflow.entities import ViewType
+
+        found = client.search_runs(
+            [experiment_id(client, self.experiment)],
+            f"tags.{DRAFT_TAG} = '{self.draft_id}'",
+            run_view_type=ViewType.ALL,  # also where somebody has deleted it since
+        )
+        return found[0].info.run_id if found else None
+
+    def _make(self, client: Any) -> str:
+        with asked_once():  # a second answer would be a second run
+            made = client.create_run(
+                experiment_id(client, self.experiment),
+                start_time=self.began,
+                tags={**self.tags, DRAFT_TAG: self.draft_id},
+                run_name=self.name,
+            )
         return made.info.run_id
 
     def _check_refusal(self, client: Any, kind: str, error: Exception) -> None:
@@ -295,15 +330,16 @@ def _send(client: Any, folder: Path) -> str:
         return f"{where}: cannot be read ({error}); remove it"
     if meant_for != public(store()):
         return f"{where}: kept for {meant_for}; set MLFLOW_TRACKING_URI to that"
-    before = len(draft.entries), draft.run_id
+    before = draft.left()
     try:
         draft.deliver(client)
     except RunDeletedError as error:
         return f"{where}: {error}; or remove the folder"
     except Exception as error:  # whatever the store's server or database raises
-        if before != (len(draft.entries), draft.run_id):
-            keep(draft, folder)
         client.get_experiment_by_name(draft.experiment)  # fails too where it is not this run alone
         return f"{where}: {reason(error)}"
+    finally:  # also where somebody stops us
+        if 0 < draft.left() < before:
+            keep(draft, folder)
     shutil.rmtree(folder)
     return ""

@@ -8,7 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from filelock import FileLock
@@ -91,18 +91,27 @@ def quiet_mlflow() -> Any:
     return mlflow
 
 
-@contextmanager
-def as_default_store() -> Iterator[None]:
+def as_default_store() -> AbstractContextManager[None]:
     """Let the parts of MLflow that take no store find ours, not a file in the current folder."""
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    os.environ["MLFLOW_TRACKING_URI"] = store()
+    return _environment("MLFLOW_TRACKING_URI", store())
+
+
+def asked_once() -> AbstractContextManager[None]:
+    """Let MLflow's client not repeat a request whose answer was lost."""
+    return _environment("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ["MLFLOW_TRACKING_URI"]
+            del os.environ[name]
         else:
-            os.environ["MLFLOW_TRACKING_URI"] = before
+            os.environ[name] = before
 
 
 def tell(what: str) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import mlflow
@@ -20,6 +24,42 @@ def runs_of(uri):
     return client, client.search_runs(
         [each.experiment_id for each in found if each], order_by=["attributes.start_time ASC"]
     )
+
+
+class Forgetful(BaseHTTPRequestHandler):
+    """Answers like a server that has the experiments but no run; the answer to a POST is lost."""
+
+    def do_GET(self):
+        """Tell an experiment."""
+        told = json.dumps({"experiment": {"experiment_id": "1", "name": "cinegan"}}).encode()
+        self._answer(told)
+
+    def do_POST(self):
+        """Find no run; make one and say nothing."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.endswith("runs/search"):
+            self._answer(b"{}")
+        else:
+            self.server.made.append(self.path)
+
+    def _answer(self, told):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@contextmanager
+def forgetful_server():
+    """Its address, and a list of what was made there."""
+    with ThreadingHTTPServer((HOST, 0), Forgetful) as server:
+        server.made = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{HOST}:{server.server_port}", server.made
+        server.shutdown()
 
 
 class Server:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import requests
 from imports import ROOT
-from journals import runs_of
+from journals import forgetful_server, runs_of
 
 from cinegan.files import sha256
 from cinegan.tracking import outbox, runs
@@ -174,6 +177,87 @@ def test_what_arrived_before_a_second_fault_is_not_sent_again(checkout, monkeypa
     _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
     pictures = client.list_artifacts(run.info.run_id, "images")
     assert len([p for p in pictures if p.path.endswith(".png")]) == 4
+
+
+@pytest.fixture
+def answer_lost(monkeypatch):
+    """Let the store make runs without an answer; what is called with the error to raise."""
+
+    def lose(error):
+        whole = mlflow.MlflowClient.create_run
+
+        def create_run(*words, **named):
+            whole(*words, **named)
+            monkeypatch.setattr(mlflow.MlflowClient, "create_run", whole)
+            raise error
+
+        monkeypatch.setattr(mlflow.MlflowClient, "create_run", create_run)
+
+    return lose
+
+
+def test_a_run_whose_making_was_not_answered_is_not_made_again(checkout, answer_lost):
+    answer_lost(ConnectionError("lost"))
+    with new_run("x") as run:
+        run.metrics({"loss": 1.0})
+    weights = checkout / "w.h5"
+    weights.write_bytes(b"restored from the cache")
+    answer_lost(ConnectionError("lost"))
+    with run_of_weights(weights, "y") as run:
+        run.metrics({"loss": 1.0})
+        run.metrics({"kid": 1.0})
+    _, found = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert [(run.info.run_name, run.info.status) for run in found] == [
+        ("x", "FINISHED"),
+        ("y", "FINISHED"),
+    ]
+    assert outbox.kept() == []
+
+
+def test_making_a_run_is_asked_for_once(bare_checkout, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    with forgetful_server() as (url, made):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        with pytest.raises(mlflow.MlflowException):
+            outbox.Draft("cinegan", "x", {}).deliver(connect())
+    assert len(made) == 1
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"
+
+
+def test_a_sending_that_is_killed_while_a_run_is_made_makes_one(checkout, monkeypatch, answer_lost):
+    away(monkeypatch, checkout)
+    with new_run("x"):
+        pass
+    back(checkout)
+    client = connect()
+    answer_lost(SystemExit())
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(outbox, "keep", None)  # nothing is written any more
+        outbox.send(client)
+    assert outbox.send(client) == []
+    assert len(runs_of(f"sqlite:///{checkout}/mlflow.db")[1]) == 1
+
+
+def test_what_arrived_before_a_sending_was_stopped_is_not_sent_again(checkout, monkeypatch):
+    away(monkeypatch, checkout)
+    with new_run("study", STUDIES) as study:
+        for name in ("none", "gan"):
+            with new_run(name, STUDIES, within=study) as arm:
+                arm.tags({"who": name})
+                arm.picture(np.zeros((4, 6), np.uint8), "samples", 0)
+    back(checkout)
+    client = connect()
+    for error in (KeyboardInterrupt(), ConnectionError("gone again")):
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            failing(patch, "tags", error, "gan")
+            assert outbox.send(client)
+    assert outbox.send(client) == []
+    _, (run, *arms) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert {arm.data.tags[PARENT_TAG] for arm in arms} == {run.info.run_id}
+    for arm in arms:
+        pictures = client.list_artifacts(arm.info.run_id, "images")
+        assert len([p for p in pictures if p.path.endswith(".png")]) == 1
+    assert sorted(arm.data.tags["who"] for arm in arms) == ["gan", "none"]
 
 
 def test_a_run_that_a_colleague_deleted_costs_nothing_but_a_line(checkout, monkeypatch, capsys):
