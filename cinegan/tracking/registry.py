@@ -66,7 +66,7 @@ def register(
         return
     try:
         client = connect()
-        with FileLock(main_checkout() / ".mlflow.lock", timeout=120):
+        with _alone():
             digest = sha256(files[0])
             made = _versions(client, model, {WEIGHTS_TAG: digest})
             version = (
@@ -128,19 +128,30 @@ def mark_best(model: str, figure: str, real: Mapping[str, Any]) -> None:
     """
     try:
         client = connect()
-        rivals = [
-            version
-            for version in _versions(client, model, {key: _told(real[key]) for key in real})
-            if version.tags.get(figure, _told(None)) != _told(None)
-        ]
-        if rivals:
-            best = min(rivals, key=lambda each: (float(each.tags[figure]), int(each.version)))
-            client.set_registered_model_alias(model, BEST, best.version)
+        with _alone():
+            # Another checkout may register or mark one meanwhile: look until nobody has.
+            while (best := _best(client, model, figure, real)) and not _is_marked(client, best):
+                client.set_registered_model_alias(model, BEST, best.version)
     except Exception as error:  # whatever the registry's server or database raises
         tell(
             f"{reason(error)}; going on, but the best of {model} is not marked; `dvc repro -f -s "
             "compare` does it"
         )
+
+
+def _best(client: Any, model: str, figure: str, real: Mapping[str, Any]) -> Any:
+    """The version of the lowest figure among rivals; None if there are none."""
+    rivals = [
+        version
+        for version in _versions(client, model, {key: _told(real[key]) for key in real})
+        if version.tags.get(figure, _told(None)) != _told(None)
+    ]
+    return min(rivals, key=lambda each: (float(each.tags[figure]), int(each.version)), default=None)
+
+
+def _is_marked(client: Any, version: Any) -> bool:
+    aliases = client.get_registered_model(version.name).aliases
+    return str(aliases.get(BEST)) == str(version.version)
 
 
 def fetch(uri: str, folder: Path) -> Path:
@@ -179,6 +190,11 @@ def fetch(uri: str, folder: Path) -> Path:
             f"{uri}: its weights are not those that were registered; register them anew"
         )
     return data
+
+
+def _alone() -> FileLock:
+    """Keep other processes of the checkout from what is read here and then written."""
+    return FileLock(main_checkout() / ".mlflow.lock", timeout=120)
 
 
 def _versions(client: Any, model: str, tags: Mapping[str, str]) -> list[Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import mlflow
@@ -91,6 +94,65 @@ def test_the_best_is_the_lowest_of_those_judged_on_the_same_real_cycles(checkout
     assert registry_of(uri)[0]["best"] == 5
     mark_best(MODEL, "kid_texture_test", {"kid_texture_floor": 0.4})  # no rivals
     assert registry_of(uri)[0]["best"] == 5
+
+
+REAL = {"kid_texture_floor": 0.2}
+
+
+def _mark_slowly(folder):
+    """Mark the best; between the look and the mark is time for others."""
+    os.chdir(folder)
+    found = registry._versions
+
+    def versions(*words):
+        rivals = found(*words)
+        Path("looked").touch()
+        wait_for(Path("better"), 5)
+        return rivals
+
+    registry._versions = versions
+    mark_best(MODEL, "kid_texture_test", REAL)
+
+
+def wait_for(path, seconds):
+    """Wait until there is such a file, or for so long."""
+    deadline = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def test_processes_that_mark_the_best_at_once_leave_the_best_marked(checkout):
+    register(checkout, "a", kid_texture_test=10.0)
+    mark_best(MODEL, "kid_texture_test", REAL)
+    slow = get_context("spawn").Process(target=_mark_slowly, args=(str(checkout),))
+    slow.start()
+    wait_for(checkout / "looked", 120)
+    register(checkout, "b", kid_texture_test=9.0, name="cinegan64")
+    mark_best(MODEL, "kid_texture_test", REAL)
+    (checkout / "better").touch()
+    slow.join()
+    assert registry_of(f"sqlite:///{checkout}/mlflow.db")[0]["best"] == 2
+
+
+def test_what_another_checkout_marks_meanwhile_is_looked_at_again(
+    checkout, monkeypatch, tmp_path_factory
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{checkout}/mlflow.db")
+    register(checkout, "a", kid_texture_test=10.0)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    mark = mlflow.MlflowClient.set_registered_model_alias
+
+    def overtaken(*words):
+        monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", mark)
+        monkeypatch.chdir(elsewhere)
+        register(elsewhere, "b", kid_texture_test=9.0, name="cinegan64")
+        mark_best(MODEL, "kid_texture_test", REAL)
+        monkeypatch.chdir(checkout)
+        mark(*words)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", overtaken)
+    mark_best(MODEL, "kid_texture_test", REAL)
+    assert registry_of(f"sqlite:///{checkout}/mlflow.db")[0]["best"] == 2
 
 
 def test_a_registered_version_is_fetched_to_another_folder(checkout, monkeypatch, tmp_path_factory):
