@@ -24,11 +24,14 @@ from cinegan import postgres, store_move, team_server
 from cinegan.errors import CineganError
 from cinegan.files import sha256
 from cinegan.tracking.outbox import WEIGHTS_TAG
+from cinegan.tracking.registry import fetch, mark_best, register
 from cinegan.tracking.runs import new_run, run_of_weights
 from cinegan.tracking.store import EXPERIMENTS, GENERATORS
 
 PROCESSES, BATCHES = 4, 250
 PASSWORDS = {"ana": "a-long-password-of-ana", "ben": "a-long-password-of-ben"}
+MODEL, FLOOR = "cinegan-ventricles-64", {"kid_texture_floor": 0.2}
+PRODUCT = ("generator.weights.h5", "model.json", "card.md")
 PATIENCE_S = 600  # a busy machine takes its time
 
 
@@ -86,6 +89,16 @@ def one_line(ended):
     return ended.stderr
 
 
+def judge(folder, name, weights, distance, model=MODEL):
+    """Register a generator and see which is the best, as `evaluate` and `compare` do."""
+    files = [folder / each for each in PRODUCT]
+    for file, content in zip(files, (weights, f"{name}.json", f"{name}, {distance}"), strict=True):
+        file.write_text(content)
+    with run_of_weights(files[0], name) as run:
+        register(run, model, name, files, (64, 64, 20), {"kid_texture_test": distance, **FLOOR})
+    mark_best(model, "kid_texture_test", FLOOR)
+
+
 def _fill(checkout):
     """Leave in a store what cinegan's trainings leave there; give all that a client tells of it."""
     os.chdir(checkout)
@@ -100,19 +113,24 @@ def _fill(checkout):
             arm.picture(np.eye(8, dtype=np.uint8), "samples", 0.032)
             arm.artifact(weights, "model")
             arm.tags({WEIGHTS_TAG: sha256(weights)})
+            arm.dataset("ventricles, train, 64", "ab" * 32, "data/ventricles", "training", {})
     with pytest.raises(ValueError, match="boom"), new_run("failed"):
         raise ValueError("boom")
-    return all_of(f"sqlite:///{checkout}/mlflow.db", checkout)
+    judge(checkout, "worse", "other weights", 4.0)
+    judge(checkout, "dcgan64", "weights", 3.0)
+    uri = f"sqlite:///{checkout}/mlflow.db"
+    return all_of(uri, checkout), versions_of(uri)
 
 
 @pytest.fixture(scope="module")
 def store(place):
-    """A SQLite store: its checkout's folder, and its runs."""
+    """A SQLite store: its checkout's folder, its runs, and its registered model."""
     checkout = place / "checkout"
     checkout.mkdir()
     # A process of its own, since MLflow's client remembers where a run's artifacts lie.
     with get_context("spawn").Pool(1) as pool:
-        return SimpleNamespace(folder=checkout, runs=pool.apply(_fill, (checkout,)))
+        runs, product = pool.apply(_fill, (checkout,))
+        return SimpleNamespace(folder=checkout, runs=runs, product=product)
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +169,12 @@ def ana(team, monkeypatch, tmp_path):
     """Ana's environment, in a folder of her own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", team.url)
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ana")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORDS["ana"])
+    sign_in("ana", monkeypatch)
+
+
+def sign_in(name, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", name)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORDS[name])
 
 
 def client_of(uri):
@@ -187,21 +209,48 @@ def all_of(uri, into):
             for path in files_of(client, key)
         }
         times = (info.start_time, info.end_time)
-        found[key] = (info.run_name, info.status, times, data.params, data.tags, histories, files)
+        cycles = [each.to_dictionary() for each in run.inputs.dataset_inputs]
+        told = (data.params, data.tags, histories, cycles, files)
+        found[key] = (info.run_name, info.status, times, *told)
     return found
+
+
+def versions_of(uri, model=MODEL):
+    """All that a client can tell of a registered model, but where its files lie."""
+    client, _ = client_of(uri)
+    found = client.get_registered_model(model)
+    versions = {
+        int(each.version): (each.run_id, each.tags, each.description, each.creation_timestamp)
+        for each in client.search_model_versions(f"name = '{model}'")
+    }
+    return found.description, {key: int(alias) for key, alias in found.aliases.items()}, versions
 
 
 def test_what_was_moved_is_told_alike_by_both_clients(team, store, ana, tmp_path):
     assert team.moved == (
-        f"3 runs of {len(EXPERIMENTS) + 1} experiments, 60 values of metrics, and their artifacts "
+        f"4 runs of {len(EXPERIMENTS) + 1} experiments, 60 values of metrics, and their artifacts "
         f"are in {team.folder} now; {store.folder}/mlflow.db is as it was\n"
     )
     before = store.runs
-    assert sorted(each[1] for each in before.values()) == ["FAILED", "FINISHED", "FINISHED"]
-    assert max(len(each[-1]) for each in before.values()) == 3  # weights; a picture, also smaller
+    assert sorted(each[1] for each in before.values()) == ["FAILED"] + 3 * ["FINISHED"]
+    files = max((each[-1] for each in before.values()), key=len)
+    assert {Path(path).parts[0] for path in files} == {"model", "images", "generator"}
     after = all_of(team.url, tmp_path)
     assert {key: after[key] for key in before} == before
     assert team.artifacts_mode == 0o700
+
+
+def test_the_best_generator_of_a_store_that_was_moved_is_a_members_to_fetch(
+    team, store, ana, tmp_path
+):
+    _, aliases, versions = store.product
+    assert (aliases, set(versions)) == ({"worse": 1, "dcgan64": 2, "best": 2}, {1, 2})
+    assert versions_of(team.url) == store.product
+    folder = fetch(f"models:/{MODEL}@best", tmp_path)
+    assert folder.name == "dcgan64"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        name: (store.folder / name).read_bytes() for name in PRODUCT
+    }
 
 
 def test_a_store_that_was_moved_is_gone_on_with(team, store, ana):
