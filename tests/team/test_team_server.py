@@ -266,6 +266,32 @@ def test_a_store_that_was_moved_is_gone_on_with(team, store, ana):
     assert int(client.create_experiment("a new one")) > int(experiment)
 
 
+def test_members_add_versions_to_each_others_models_and_delete_only_their_own(
+    team, ana, monkeypatch, capfd, tmp_path
+):
+    import mlflow
+
+    judge(tmp_path, "anas", "weights of ana", 3.0, "shared")
+    sign_in("ben", monkeypatch)
+    judge(tmp_path, "bens", "weights of ben", 2.0, "shared")
+    judge(tmp_path, "anas", "weights of ana", 1.0, "shared")  # the same, judged anew
+    assert "not registered" not in capfd.readouterr().err
+    _, aliases, versions = versions_of(team.url, "shared")
+    assert (aliases, set(versions)) == ({"anas": 1, "bens": 2, "best": 1}, {1, 2})
+    assert (fetch("models:/shared@best", tmp_path / "got") / "card.md").read_text() == "anas, 1.0"
+    client, _ = client_of(team.url)
+    for delete in (
+        lambda: client.delete_model_version("shared", "1"),
+        lambda: client.delete_registered_model_alias("shared", "anas"),
+        lambda: client.delete_registered_model("shared"),
+    ):
+        with pytest.raises(mlflow.MlflowException, match="Permission denied"):
+            delete()
+    sign_in("ana", monkeypatch)
+    client.delete_model_version("shared", "1")
+    assert set(versions_of(team.url, "shared")[2]) == {2}
+
+
 def _log(url, name, folder, barrier):
     os.chdir(folder)
     os.environ["MLFLOW_TRACKING_URI"] = url
