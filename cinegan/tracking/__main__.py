@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -28,8 +30,16 @@ def ui() -> None:
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store()}
     # Its runner of jobs, for language models, is half a dozen processes that nobody here needs.
     environment.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    # In our place, so that whoever ends us ends it.
-    os.execve(sys.executable, [sys.executable, "-m", *command], environment)
+    # In a session of its own, and told to end once: Ctrl-C would reach MLflow and its server, to
+    # which MLflow hands it on, and a server that is told twice does not end in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with subprocess.Popen(
+        [sys.executable, "-m", *command], env=environment, start_new_session=True
+    ) as server:
+        try:
+            sys.exit(server.wait())
+        except KeyboardInterrupt:
+            server.terminate()
 
 
 def send() -> None:

@@ -22,11 +22,9 @@ from cinegan.tracking.outbox import (
     now_ms,
     run_with,
 )
-from cinegan.tracking.store import GENERATORS, NOTE_TAG, connect, reason, store, tell
+from cinegan.tracking.store import GENERATORS, NOTE_TAG, after, connect, reason, store, tell
 
 DIGEST = 16  # characters of a SHA-256 that tell data apart; MLflow takes 36 at most
-PAUSE = 10  # seconds, at least, before a store that did not answer is asked again
-PATIENCE = 10  # times as long as the answer took, at least: so a lost server costs a tenth at most
 
 
 class Run:
@@ -121,14 +119,11 @@ class Run:
             return
         try:
             if self._client is None:
-                self._client = connect()
+                self._client = connect(at_once=last)
                 self._send_kept()
             self._draft.deliver(self._client)
         except Exception as error:  # whatever the store's server or database raises
-            now = time.monotonic()
-            self._ask_again = now + max(PAUSE, PATIENCE * (now - begun))
-            if isinstance(error, RunDeletedError):
-                self._ask_again = float("inf")
+            self._ask_again = float("inf") if isinstance(error, RunDeletedError) else after(begun)
             if last:
                 self._keep(error)
             elif not self._lost:

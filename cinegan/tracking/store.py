@@ -6,9 +6,10 @@ import logging
 import os
 import re
 import sys
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from filelock import FileLock
@@ -24,6 +25,8 @@ EXPERIMENTS = {  # name: what MLflow tells of it
 GENERATORS, COMPARISONS, STUDIES = EXPERIMENTS
 NOTE_TAG = "mlflow.note.content"  # what MLflow's UI shows as a description
 KIND_TAG = "mlflow.experimentKind"  # without it, MLflow takes it for one of language models
+PAUSE = 10  # seconds, at least, before a store that did not answer is asked again
+PATIENCE = 10  # times as long as the answer took, at least
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 
 
@@ -32,22 +35,52 @@ def store() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{main_checkout() / 'mlflow.db'}"
 
 
-def connect() -> Any:
+_faults: dict[str, tuple[Exception, float]] = {}  # of stores: what they said, when to ask again
+
+
+def connect(*, at_once: bool = False) -> Any:
     """A client of the store, which has all experiments.
+
+    A store that could not be reached is not asked again for a while, but where it is to be at once.
 
     Raises
     ------
     Exception
-        Whatever the store's server or database raises.
+        Whatever the store's server or database raises, or raised when it was last asked.
     """
+    fault, ask_again = _faults.get(store(), (None, 0.0))
+    if fault is not None and time.monotonic() < ask_again and not at_once:
+        raise fault
+    begun = time.monotonic()
+    try:
+        client = _connect()
+    except Exception as error:  # whatever the store's server or database raises
+        _faults[store()] = error, after(begun)
+        raise
+    _faults.pop(store(), None)
+    return client
+
+
+def after(begun: float) -> float:
+    """When a store that was asked in vain from then on may be asked again, by the same clock."""
+    now = time.monotonic()
+    return now + max(PAUSE, PATIENCE * (now - begun))
+
+
+def _connect() -> Any:
     mlflow = quiet_mlflow()
+    lock = main_checkout() / ".mlflow.lock"
     # Two processes that create one sqlite store or experiment at once would break it.
-    with FileLock(main_checkout() / ".mlflow.lock", timeout=120):
+    with FileLock(lock, timeout=120) if _is_sqlite() else nullcontext():
         client = mlflow.MlflowClient(tracking_uri=store())
         for name in EXPERIMENTS:
             if client.get_experiment_by_name(name) is None:
                 _create_experiment(client, name)
     return client
+
+
+def _is_sqlite() -> bool:
+    return store().startswith("sqlite:")
 
 
 def experiment_id(client: Any, name: str) -> str:
@@ -56,7 +89,7 @@ def experiment_id(client: Any, name: str) -> str:
 
 
 def _create_experiment(client: Any, name: str) -> None:
-    local = store().startswith("sqlite:")
+    local = _is_sqlite()
     try:
         client.create_experiment(
             name,
@@ -72,7 +105,7 @@ def quiet_mlflow() -> Any:
     """The package: quick to give up, and quiet."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # A lost server costs seconds, not minutes.
+    # A silent server is waited for a minute each time, not ten.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
