@@ -7,6 +7,8 @@ import shutil
 import pytest
 from journals import Server
 
+from cinegan.tracking import store
+
 
 @pytest.fixture
 def bare_checkout(tmp_path, monkeypatch):
@@ -14,6 +16,7 @@ def bare_checkout(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(store, "_faults", {})  # of other tests
     return tmp_path
 
 

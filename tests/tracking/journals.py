@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -60,6 +61,26 @@ def forgetful_server():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://{HOST}:{server.server_port}", server.made
         server.shutdown()
+
+
+@contextmanager
+def silent_server():
+    """The address of one that takes every connection and says nothing, and a list of them."""
+    with socket.create_server((HOST, 0)) as listener:
+        taken = []
+
+        def take():
+            with suppress(OSError):  # closed
+                while True:
+                    taken.append(listener.accept()[0])
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        yield f"http://{HOST}:{listener.getsockname()[1]}", taken
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for each in taken:
+            each.close()
 
 
 class Server:

@@ -18,7 +18,7 @@ from imports import ROOT
 from journals import forgetful_server, runs_of
 
 from cinegan.files import sha256
-from cinegan.tracking import outbox, runs
+from cinegan.tracking import outbox, store
 from cinegan.tracking.outbox import PARENT_TAG, WEIGHTS_TAG
 from cinegan.tracking.runs import new_run, run_of_weights
 from cinegan.tracking.store import STUDIES, connect
@@ -29,8 +29,8 @@ POINTS = 40
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """A store that did not answer is asked again at once."""
-    monkeypatch.setattr(runs, "PAUSE", 0)
-    monkeypatch.setattr(runs, "PATIENCE", 0)
+    monkeypatch.setattr(store, "PAUSE", 0)
+    monkeypatch.setattr(store, "PATIENCE", 0)
 
 
 def send(checkout, uri):
