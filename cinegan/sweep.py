@@ -102,7 +102,7 @@ def judge(model: str, experiment: str, tags: Mapping[str, str]) -> dict[str, Any
         _get(commit, f"data/samples/{model}/cycles.npy", samples)
         _get(commit, f"models/{model}/{WEIGHTS}", weights)
         figures = against_val(np.load(samples), Cohort(folder))
-        with run_of_weights(weights, model) as run:
+        with run_of_weights(weights, model, experiment) as run:
             run.metrics(figures, group="figures")
             run.tags(tags)
     return figures

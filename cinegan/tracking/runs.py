@@ -190,13 +190,20 @@ def new_run(
 
 
 @contextmanager
-def run_of_weights(weights: Path, name: str) -> Iterator[Run]:
+def run_of_weights(weights: Path, name: str, experiment: str | None = None) -> Iterator[Run]:
     """Give the newest run that trained these weights, of this experiment of DVC's if one did.
 
     Where there is none, one is made.
+
+    Parameters
+    ----------
+    experiment : str, optional
+        DVC's name of it; that which runs if None.
     """
     digest = sha256(weights)
     tags = provenance.tags() | {WEIGHTS_TAG: digest, "restored": "true"}
+    if experiment is not None:
+        tags[EXPERIMENT_TAG] = experiment
     run = Run(Draft(GENERATORS, name, tags, weights=digest))
     try:
         yield run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -10,7 +12,17 @@ import pytest
 
 from benchmarks import sweeps
 from cinegan.errors import CineganError
-from cinegan.sweep import Sweep, commit_of, in_words, last_words, main, run_experiment, space_of
+from cinegan.sweep import (
+    Sweep,
+    commit_of,
+    in_words,
+    judge,
+    last_words,
+    main,
+    run_experiment,
+    space_of,
+)
+from cinegan.tracking.runs import new_run
 
 RATE = sweeps.RATE
 RATES = {"rate-1": "0.0001", "rate-2": "-1", "rate-3": "0.0002"}  # one is refused
@@ -111,6 +123,34 @@ def test_experiments_of_a_queue_are_judged_the_best_first(project, capsys):
     runs = {run.data.tags["dvc_exp_name"]: run for run in sweeps.trainings_of(project)}
     best = runs[lines[0].split(":")[0]]
     assert best.data.metrics["figures/kid_texture_val"] == distances[0]
+
+
+def test_figures_go_to_the_experiments_own_run_of_weights_that_others_trained_too(
+    tmp_path, blank_store, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(blank_store, "mlflow.db")
+    monkeypatch.setenv("DVC_STAGE", sweeps.STAGE)
+    for name in ("rate-1", "rate-2"):
+        monkeypatch.setenv("DVC_EXP_NAME", name)
+        with new_run("dcgan64") as run:
+            run.tags({"weights_sha256": hashlib.sha256(b"made").hexdigest()})
+    monkeypatch.delenv("DVC_EXP_NAME")
+    params = SimpleNamespace(model_named=lambda _: SimpleNamespace(folder="data/ventricles"))
+    monkeypatch.setattr("cinegan.sweep.load_params", lambda: params)
+    monkeypatch.setattr("cinegan.sweep.commit_of", lambda _: "a commit")
+    monkeypatch.setattr("cinegan.sweep._git", lambda *_: "")
+    monkeypatch.setattr("cinegan.sweep._get", lambda commit, path, to: to.write_bytes(b"made"))
+    monkeypatch.setattr("numpy.load", lambda _: None)
+    monkeypatch.setattr("cinegan.sweep.Cohort", lambda _: None)
+    monkeypatch.setattr("cinegan.sweep.against_val", lambda *_: {"kid_texture_val": 1.0})
+    judge("dcgan64", "rate-1", {"sweep": "rate"})
+    own, other = sweeps.trainings_of(tmp_path)
+    if own.data.tags["dvc_exp_name"] != "rate-1":
+        own, other = other, own
+    assert (own.data.tags["sweep"], own.data.metrics) == ("rate", {"figures/kid_texture_val": 1.0})
+    assert other.data.metrics == {}
 
 
 def test_an_experiment_that_fails_is_told_in_a_line(project, tmp_path):
