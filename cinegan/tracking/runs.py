@@ -130,6 +130,10 @@ class Run:
                 tell(f"{_reason(error)}; going on, what it does not have is kept")
             self._lost = True
             return
+        except BaseException as stopped:  # Ctrl-C, as where a silent server is waited for
+            if last and self._draft.left():
+                self._keep(stopped)
+            raise
         if self._lost:
             tell("answers again, and has all that was kept")
             self._lost = False
@@ -140,7 +144,7 @@ class Run:
             more = f", and {len(left) - 1} more" if left[1:] else ""
             tell(f"kept still: {left[0]}{more}; `{SEND}` tries again")
 
-    def _keep(self, error: Exception) -> None:
+    def _keep(self, error: BaseException) -> None:
         assert self._draft is not None
         try:
             folder = outbox.keep(self._draft)
@@ -154,7 +158,7 @@ class Run:
         )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, RunDeletedError) else reason(error)
 
 

@@ -152,7 +152,7 @@ def tell(what: str) -> None:
     print(f"MLflow at {public(store())}: {what}", file=sys.stderr, flush=True)
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """One line, without a password."""
     if getattr(error, "error_code", None) == "UNAUTHENTICATED":
         return f"no such user or wrong password (401); {USER} and {PASSWORD} name them"

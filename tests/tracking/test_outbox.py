@@ -260,6 +260,17 @@ def test_what_arrived_before_a_sending_was_stopped_is_not_sent_again(checkout, m
     assert sorted(arm.data.tags["who"] for arm in arms) == ["gan", "none"]
 
 
+def test_a_run_whose_last_sending_is_interrupted_is_kept(checkout, monkeypatch, capsys):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        failing(patch, "end", KeyboardInterrupt(), "FINISHED")
+        with new_run("x"):
+            pass
+    assert "KeyboardInterrupt; what it does not have of x lies in" in capsys.readouterr().err
+    assert outbox.send(connect()) == []
+    _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert run.info.status == "FINISHED"
+
+
 def test_a_run_that_a_colleague_deleted_costs_nothing_but_a_line(checkout, monkeypatch, capsys):
     with new_run("dcgan64") as run:
         run.metrics({"loss": 1.0}, kimg=1)
