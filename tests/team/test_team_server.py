@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,6 +134,16 @@ def store(place):
         return SimpleNamespace(folder=checkout, runs=runs, product=product)
 
 
+@contextmanager
+def without_artifacts(store):
+    """The store as if its artifacts were gone, while the block lasts."""
+    (store.folder / "mlartifacts").rename(store.folder / "away")
+    try:
+        yield
+    finally:
+        (store.folder / "away").rename(store.folder / "mlartifacts")
+
+
 @pytest.fixture(scope="module")
 def team(place, store):
     """A server to which the store was moved, with two members."""
@@ -246,7 +257,8 @@ def test_the_best_generator_of_a_store_that_was_moved_is_a_members_to_fetch(
     _, aliases, versions = store.product
     assert (aliases, set(versions)) == ({"worse": 1, "dcgan64": 2, "best": 2}, {1, 2})
     assert versions_of(team.url) == store.product
-    folder = fetch(f"models:/{MODEL}@best", tmp_path)
+    with without_artifacts(store):  # so that they come from the server
+        folder = fetch(f"models:/{MODEL}@best", tmp_path)
     assert folder.name == "dcgan64"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         name: (store.folder / name).read_bytes() for name in PRODUCT
@@ -504,13 +516,10 @@ def test_what_is_no_store_is_not_moved(tmp_path):
 
 
 def test_a_store_whose_artifacts_are_gone_is_not_moved(store, tmp_path):
-    (store.folder / "mlartifacts").rename(store.folder / "away")
-    try:
+    with without_artifacts(store):
         said = one_line(
             run("store_move", store.folder / "mlflow.db", "--folder", tmp_path / "team")
         )
-    finally:
-        (store.folder / "away").rename(store.folder / "mlartifacts")
     assert said.startswith(
         f"error: {store.folder}/mlartifacts/cinegan: the store has its artifacts there, but"
     )
