@@ -137,6 +137,30 @@ def test_the_full_forms_comparison_is_of_its_scores():
     assert compare_arms(scores, "split", seed=11) == found
 
 
+def test_what_was_tried_on_val_is_told_as_it_was_scored():
+    text = (DOCS / "study.md").read_text()
+    kinds = {"arm": str, "patient": str}
+    known = pd.read_csv(DOCS / "study/phantom.csv", dtype=kinds).query(
+        "split == 'val' & share == 25"
+    )
+    tried = pd.read_csv(DOCS / "study/tried.csv", dtype=kinds)
+    plain = known[~known["arm"].isin(["gan", "classical_gan"])]
+    made = {name: pd.concat([plain, scores]) for name, scores in tried.groupby("tried")}
+    of_row = {
+        "two moments, 20": known,
+        "all phases": made["phases"],
+        "two moments, 60": made["longer"],
+    }
+    for label, scores in of_row.items():
+        (row,) = re.findall(rf"^\| outlines at {label}.*$", text, re.MULTILINE)
+        found = compare_arms(scores.assign(split="test"), "split", seed=11)
+        for pair in ("gan_over_none", "classical_gan_over_classical"):
+            for kind in ("endo", "epi"):
+                key = f"dice_{kind}_{pair}_25"
+                gain, low, high = (100 * found[key + end] for end in ("", "_low", "_high"))
+                assert f"{gain:.2f} ({low:.2f} to {high:.2f})" in row, (label, key)
+
+
 def test_the_default_runs_metric_and_table_are_of_its_whole_comparison():
     found = json.loads((ROOT / "metrics/plots/study.json").read_text())
     arms, shares = arms_and_shares(found)
