@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from loopback import absent
+from pages import DVC, Block
 
 ONE_BY_ONE = """
 import shlex, sys
@@ -157,6 +160,21 @@ class Clone:
         done = self.dvc(*commands)
         assert done.returncode == 0, f"{commands}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout + done.stderr
+
+    def follow(self, block: Block, instead: dict[str, str] | None = None) -> str:
+        """Run what a page shows, some words replaced by others; what it told."""
+        text = block.text
+        for old, new in (instead or {}).items():
+            assert old in text, f"{block} does not say {old}"
+            text = text.replace(old, new)
+        told = ""
+        lines = replace(block, text=text).lines
+        for ours, several in groupby(lines, lambda words: words[0] == DVC):
+            if ours:
+                told += self.must(*(shlex.join(words[1:]) for words in several))
+            else:
+                told += "".join(self.run(*words) for words in several)
+        return told
 
     def on_a_small_disk(self, place: Path, script: str) -> str:
         """Run a shell's script in which a folder is a small disk that the script alone sees.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clones import Clone
+from pages import DVC, Block, commands
 
 CACHED = ("data/", "models/")  # what DVC keeps; metrics/ is Git's
 
@@ -25,12 +28,26 @@ class Store:
 
     def connecting(self) -> list[str]:
         """The commands of docs/team.md, for whoever is the first."""
-        shared = [f"remote modify team {k} {v}" for k, v in self.shared.items()]
-        return [f"remote add --default team {self.url}", *shared, *self.signing_in()]
+        (block,) = commands("docs/team.md", "Once: choose a remote")
+        add, *settings = of_dvc(block)
+        return [add.replace("URL", self.url), *filled(settings, self.shared), *self.signing_in()]
 
     def signing_in(self) -> list[str]:
         """The commands of docs/team.md, for everybody."""
-        return [f"remote modify --local team {k} {v}" for k, v in self.own.items()]
+        (block,) = commands("docs/team.md", "Once each: sign in")
+        return filled(of_dvc(block), self.own)
+
+
+def of_dvc(block: Block) -> list[str]:
+    """What a block of a page tells DVC."""
+    return [shlex.join(words[1:]) for words in block.lines if words[0] == DVC]
+
+
+def filled(settings: list[str], values: dict[str, Any]) -> list[str]:
+    """Settings of a page with a store's own values; a key that it lacks is of other stores."""
+    keyed = {words[-2]: words[:-1] for words in map(shlex.split, settings)}
+    assert values.keys() <= keyed.keys(), "the page lacks a setting"
+    return [shlex.join([*keyed[key], str(values[key])]) for key in keyed if key in values]
 
 
 def folder_store(folder: Path) -> Store:
@@ -46,7 +63,7 @@ def ssh_store(server, key: Path) -> Store:
     return Store(
         server.url,
         {"verify": "true"},
-        {"keyfile": key},
+        {"user": getpass.getuser(), "keyfile": key},
         lambda: named(server.folder),
         "Permission denied for user",
     )
@@ -89,7 +106,11 @@ def folders(files: dict[str, int]) -> set[str]:
 def share(person: Clone, store: Store, *further: str) -> None:
     """Tell the team of a store, and send what there is."""
     person.must(*store.connecting(), "push", *further)
-    person.commit("where artifacts are")
+    (block,) = commands("docs/team.md", "Once: choose a remote")
+    for words in block.lines:
+        if words[0] != DVC:
+            person.run(*words)
+    person.run("git", "push", "--quiet", "origin", "HEAD")
 
 
 def pull(person: Clone, store: Store, *further: str) -> str:

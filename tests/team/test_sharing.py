@@ -10,7 +10,8 @@ import pytest
 import yaml
 from clones import Clone, clone, publish, stages_run
 from imports import ROOT
-from stores import Store, folder_store, folders, hashes, pull, share, ssh_store
+from pages import commands
+from stores import Store, filled, folder_store, folders, hashes, of_dvc, s3_store, share, ssh_store
 
 
 def signed_in_apart(person: Clone, store: Store) -> bool:
@@ -27,8 +28,8 @@ def test_a_colleague_pulls_what_was_pushed_and_nothing_runs(team, store):
     assert len(folders(first)) == 3  # cycles and two models
 
     team.ann.set("small: {rate: 1}", "small: {rate: 5}")
-    assert stages_run(team.ann.must("repro", "push")) == ["train@small", "compare"]
-    team.ann.commit("another rate")
+    day, _, _ = commands("docs/team.md", "Day by day")
+    assert stages_run(team.ann.follow(day, {"MESSAGE": "faster"})) == ["train@small", "compare"]
     second = store.files()
     assert first.items() <= second.items()
     sent = second.keys() - first.keys()
@@ -37,7 +38,9 @@ def test_a_colleague_pulls_what_was_pushed_and_nothing_runs(team, store):
     assert len(sent) == 2  # and the new list of the model's files
 
     ben = team.join("ben")
-    assert not stages_run(pull(ben, store, "repro"))
+    ben.must(*store.signing_in())
+    _, first_pull = commands("docs/team.md", "The first clone")
+    assert not stages_run(ben.follow(first_pull))
     assert ben.results() == team.ann.results()
     assert ben.run("git", "status", "--porcelain") == ""
 
@@ -47,7 +50,9 @@ def test_an_experiment_is_taken_over_with_its_results_and_nothing_runs(team, tmp
     share(team.ann, store)
     default = team.ann.results()
     before = store.files().keys()
-    team.ann.must("exp run --name faster --set-param models.small.rate=5", "exp push origin faster")
+    _, giving, taking = commands("docs/team.md", "Day by day")
+    rate = {"models.dcgan64.training.learning_rate=2.0e-4": "models.small.rate=5"}
+    team.ann.follow(giving, rate)
     assert len(store.files().keys() - before) == 2
     results = team.ann.results()
     assert results != default
@@ -56,9 +61,18 @@ def test_an_experiment_is_taken_over_with_its_results_and_nothing_runs(team, tmp
     assert team.ann.results() == default
 
     ben = team.join("ben")
-    told = ben.must("exp pull origin faster", "exp apply faster", "pull", "repro")
-    assert not stages_run(told)
+    ben.must("pull")
+    assert not stages_run(ben.follow(taking))
     assert ben.results() == results
+
+
+def test_every_setting_that_the_page_names_is_of_a_store(ssh, s3, tmp_path):
+    stores = [folder_store(tmp_path), ssh_store(ssh, ssh.key), s3_store(s3, tmp_path, s3.secret)]
+    for heading, of in (("Once: choose a remote", "shared"), ("Once each: sign in", "own")):
+        (block,) = commands("docs/team.md", heading)
+        settings = [line for line in of_dvc(block) if "modify" in line]
+        values = {key: value for store in stores for key, value in getattr(store, of).items()}
+        assert len(filled(settings, values)) == len(settings)
 
 
 @pytest.fixture
@@ -80,6 +94,7 @@ def real(tmp_path) -> Path:
 def test_the_projects_own_stages_do_not_run_again_at_a_colleagues(real, ssh, tmp_path):
     ann = clone(real, tmp_path / "real" / "ann")
     assert stages_run(ann.must("repro crop")) == ["download", "convert", "crop"]
+    ann.commit("the first results")
     store = ssh_store(ssh, ssh.key)
     with ssh.running():
         share(ann, store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from clones import Clone, stages_run
 from loopback import HOST, free_port
+from pages import commands
 from stores import folder_store, hashes, pull, s3_store, share, ssh_store
 
 
@@ -163,6 +165,12 @@ def test_a_damaged_artifact_is_not_taken_and_whoever_has_it_whole_mends_the_stor
     damaged = folder / "files/md5" / name[:2] / name[2:]
     damaged.chmod(0o644)
     damaged.write_bytes(whole[:1000])
+
+    (search,) = commands("docs/team.md", "When something is amiss")
+    found = subprocess.run(
+        search.text, shell=True, cwd=folder / "files/md5", capture_output=True, text=True
+    )
+    assert found.stdout.split() == [f"{name[:2]}/{name[2:]}"]
 
     ben = team.join("ben")
     done = ben.dvc("pull")

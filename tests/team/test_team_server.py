@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 import requests
 from imports import ROOT
+from pages import commands
 from sqlalchemy import create_engine
 
 from cinegan import postgres, store_move, team_server
@@ -57,11 +60,38 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def paste(block, folder, instead, typed=""):
+    """Paste what the page shows into a shell, names replaced and questions answered."""
+    text = block.text
+    for old, new in instead.items():
+        assert old in text, f"{block} does not say {old}"
+        text = text.replace(old, new)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"{text}\nenv"],
+        cwd=folder,
+        input=typed,
+        start_new_session=True,  # no terminal, which would be asked for a password
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(re.findall(r"^(MLFLOW_\w+)=(.*)$", done.stdout, re.M))
+
+
 def start(folder, port):
-    """Run the command until it says where it serves."""
+    """Run the command, under the public name of the page, until it says where it serves."""
     command = [sys.executable, "-m", "cinegan.team_server", "--folder", folder, "--port", str(port)]
+    _, named = commands("docs/team-server.md", "For colleagues")
+    exports = [words[1].split("=", 1) for words in named.lines if words[0] == "export"]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=os.environ | dict(exports),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     said = [process.stdout.readline() for _ in range(2)]
     assert all(said), process.communicate()[1]
@@ -150,7 +180,9 @@ def team(place, store):
     folder, port = place / "team", free_port()
     folder.mkdir()
     folder.chmod(0o755)  # as somebody may have made it
-    moved = run("store_move", store.folder / "mlflow.db", "--folder", folder)
+    (moving,) = commands("docs/team-server.md", "Moving the runs you have")
+    ((_, _, module, runs),) = moving.lines
+    moved = run(module.removeprefix("cinegan."), store.folder / runs, "--folder", folder)
     assert moved.returncode == 0, moved.stderr
     served = SimpleNamespace(
         folder=folder,
@@ -364,6 +396,49 @@ def test_a_wrong_password_is_told_in_one_line_and_work_goes_on(team, ana, monkey
     assert "guessed" not in first + second
 
 
+def test_make_starts_the_command_that_is_tested_here():
+    plain, with_options = commands("docs/team-server.md", "One MLflow for a team")
+    _, named = commands("docs/team-server.md", "For colleagues")
+    options = ["--folder", "/srv/team-server", "--port", "5002"]
+    for words, given in (
+        (*plain.lines, []),
+        (*with_options.lines, options),
+        (named.lines[-1], []),
+    ):
+        said = subprocess.run(
+            [*words, "--dry-run", "--no-print-directory", "--old-file=.venv/.ready"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert shlex.split(said) == [".venv/bin/python", "-m", "cinegan.team_server", *given]
+
+
+def test_a_member_is_added_and_signs_in_as_the_page_says(team, tmp_path):
+    adding, signing_in = commands("docs/team-server.md", "Members")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    names = {"http://127.0.0.1:5001": team.url, "ana": "cleo"}
+    password = "a-long-password-of-cleo"
+    paste(adding, tmp_path, names | {"team-server/": f"{team.folder}/"}, f"{password}\n")
+    member = paste(signing_in, tmp_path, names, f"{password}\n")
+    answer = requests.get(
+        f"{member['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/experiments/get?experiment_id=1",
+        auth=(member["MLFLOW_TRACKING_USERNAME"], member["MLFLOW_TRACKING_PASSWORD"]),
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_runs_are_backed_up_as_the_page_says(team, store, tmp_path):
+    if shutil.which("pg_dump") is None:
+        assert os.environ.get("CI") != "true"
+        pytest.skip("pg_dump is not installed")
+    (backup,) = commands("docs/team-server.md", "What lies in its folder")
+    paste(backup, tmp_path, {"$PWD/team-server": str(team.folder)})
+    written = (tmp_path / "mlflow.sql").read_text()
+    assert all(run_id in written for run_id in store.runs)
+
+
 def test_strangers_see_nothing_and_members_are_no_admins(team, store):
     def ask(path, who=None, **more):
         auth = (who, PASSWORDS[who]) if who else None
@@ -381,6 +456,7 @@ def test_strangers_see_nothing_and_members_are_no_admins(team, store):
         auth=("ana", PASSWORDS["ana"]),
     )
     assert deleted.status_code == 403
+    assert ask(experiment, "ana", headers={"Host": "mlflow.example.org"}) == 200
     assert ask(experiment, "ana", headers={"Host": "elsewhere.example.org"}) == 403
     assert (
         requests.get(f"{team.url}{experiment}", auth=("admin", "password1234")).status_code == 401
