@@ -95,6 +95,9 @@ def measure() -> dict[str, Any]:
         "synthetic for each real": {
             f"{ratio:.2g}": told(taught(real, synthetic, ratio)) for ratio in RATIOS
         },
+        "the same number, outlined by the segmenter of real ones at all phases": {
+            f"{ratio:.2g}": told(taught(real, everywhere, ratio)) for ratio in RATIOS
+        },
         "synthetic cycles to draw frames from, one for each real": {
             count: told(taught(real, first(synthetic, count), 1.0)) for count in COUNTS
         },
