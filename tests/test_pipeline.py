@@ -103,6 +103,15 @@ def test_stage_runs_its_own_script(stage):
     assert bool({"foreach", "matrix"} & declared()[stage].keys()) == (stage in EACH)
 
 
+def test_committed_results_are_of_the_code_as_it_stands():
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    known = {dep["path"]: dep["md5"] for stage in lock.values() for dep in stage.get("deps", [])}
+    code = [path for path in known if path.endswith(".py")]
+    stale = [p for p in code if hashlib.md5((ROOT / p).read_bytes()).hexdigest() != known[p]]
+    assert code
+    assert not stale, "`dvc repro`, or `dvc commit` after a change that alters no result"
+
+
 # Who may import what: the package that only these files of the library speak to.
 RESERVED = {
     "mlflow": ("cinegan/tracking/",),
