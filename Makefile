@@ -24,7 +24,8 @@ repro: $(ready)  ## rebuild whatever is out of date: dvc repro
 	@$(venv)/dvc repro
 
 test: $(ready)  ## run the test suite
-	@$(venv)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@# One process more than the cores of the reference machine: servers' tests mostly wait.
+	@$(venv)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(ready)  ## ruff and mypy
 	@$(venv)/ruff check .
