@@ -15,7 +15,10 @@ from cinegan.tracking.store import quiet_mlflow
 ROOT = Path(__file__).resolve().parents[1]
 SUNNYBROOK = ROOT.parent / "shared" / "sunnybrook"
 # Files and folders of files that take minutes, the longest first.
-LONG = ("test_pipeline.py", "training/", "team/", "tracking/", "test_serve.py")
+LONG = (
+    *("test_pipeline.py", "test_commands.py", "training/", "team/", "models/", "tracking/"),
+    "test_serve.py",
+)
 
 
 def pytest_collection_modifyitems(config, items):
