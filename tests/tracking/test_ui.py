@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from journals import runs_of
 from loopback import chromium
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from cinegan.tracking.runs import new_run
@@ -58,12 +60,42 @@ def text_of(browser, *wanted):
     )
 
 
+def pictures_after(browser, steps):
+    """Sizes of the pictures in the image grid of `samples` after so many steps of its slider."""
+
+    def click(selector, text=""):
+        def found(driver):
+            there = driver.find_elements(By.CSS_SELECTOR, selector)
+            return next((each for each in there if text in each.text), False)
+
+        element = WebDriverWait(browser, PATIENCE_S, ignored_exceptions=[Exception]).until(found)
+        ActionChains(browser).move_to_element(element).click().perform()
+
+    click("button", "Add chart")
+    click("[role=menuitem]", "Image grid")
+    click("[role=dialog] [role=combobox]", "Images")
+    click("[role=option]", "samples")
+    slider = browser.find_element(By.CSS_SELECTOR, "[role=dialog] [role=slider]")
+    browser.execute_script("arguments[0].focus()", slider)
+    for _ in range(steps):
+        slider.send_keys(Keys.ARROW_RIGHT)
+    sizes = """return [...document.querySelectorAll('[role=dialog] img')].map(
+        picture => [picture.naturalWidth, picture.naturalHeight])"""
+    WebDriverWait(browser, PATIENCE_S).until(
+        lambda driver: len([w for w, _ in driver.execute_script(sizes) if w]) >= len(EXPERIMENTS)
+    )
+    return browser.execute_script(sizes)
+
+
 def test_three_runs_are_told_apart_and_compared(browser, compared):
     base, experiment, ids = compared
     # The list: each by its experiment's name, and what is looked at first ahead of the curves.
     browser.get(f"{base}experiments/{experiment}/runs?compareRunsMode=CHART")
     text = text_of(browser, *EXPERIMENTS, "figures/kid_texture_test", "training/loss")
     assert text.index("figures/kid_texture_test") < text.index("training/loss")
+
+    # What was made in training, by a slider.
+    assert pictures_after(browser, steps=2) == [[256, 102]] * 3  # of 40 by 16, enlarged
 
     # Side by side, of the parameters only the one that differs.
     runs = quote(json.dumps(ids))
