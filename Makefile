@@ -24,8 +24,7 @@ repro: $(ready)  ## rebuild whatever is out of date: dvc repro
 	@$(venv)/dvc repro
 
 test: $(ready)  ## run the test suite
-	@# One process more than the cores of the reference machine: servers' tests mostly wait.
-	@$(venv)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(venv)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(ready)  ## ruff and mypy
 	@$(venv)/ruff check .
