@@ -32,7 +32,8 @@ def ui() -> None:
     environment.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     # In a session of its own, and told to end once: Ctrl-C would reach MLflow and its server, to
     # which MLflow hands it on, and a server that is told twice does not end in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for told in (signal.SIGINT, signal.SIGTERM):  # whoever started us may ignore Ctrl-C
+        signal.signal(told, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", *command], env=environment, start_new_session=True
     ) as server:

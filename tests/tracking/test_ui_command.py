@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,9 +31,31 @@ def test_the_pages_of_ones_own_store_are_served(checkout):
             f"{url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=cinegan", timeout=60
         )
         assert found.json()["experiment"]["artifact_location"].startswith(checkout.as_uri())
-    with socket.socket() as probe:
-        assert probe.connect_ex((HOST, port)) != 0  # it ended with the command
+    assert not answers(port)  # it ended with the command
     assert Path("ui.log").read_text().startswith(f"{url} (Ctrl-C ends it)\n")
+
+
+def test_ctrl_c_ends_it_also_where_whoever_started_it_ignores_that(checkout):
+    port = free_port()
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    process = subprocess.Popen(
+        [sys.executable, "-c", ignoring + ON_A_PORT.format(port)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        while process.poll() is None and not answers(port):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    finally:
+        process.terminate()
+        process.wait()
+    assert not answers(port)
+
+
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
