@@ -43,9 +43,15 @@ def headline(row: dict[str, Any], extractor: str) -> dict[str, Any]:
     return {key: row[key] for key in (*wanted, "copied", "copied_floor")}
 
 
-def contest(row: dict[str, Any]) -> str:
-    """Models of one contest see the same and make the same: their name together."""
-    return f"cinegan-{row['input']}-{row['size']}"
+def contest(told: dict[str, Any]) -> str:
+    """Models of one contest see the same and make the same: their name together.
+
+    Parameters
+    ----------
+    told : dict
+        A model's row, or the record of its training.
+    """
+    return f"cinegan-{told['input']}-{told['size']}"
 
 
 def compare(

@@ -2,7 +2,8 @@
 
 `python -m cinegan.sweep optimise NAME MODEL` runs trials that Optuna proposes, each an experiment
 of DVC's in a copy of its own; `python -m cinegan.sweep judge MODEL EXPERIMENT ...` judges any
-experiments. Both add what they find to the training's run in MLflow. No test patient is read.
+experiments. Both add what they find to the training's run in MLflow and register the generator. No
+test patient is read.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
+from cinegan.comparison import contest
 from cinegan.data.cohort import Cohort
 from cinegan.errors import CineganError, run_command
 from cinegan.evaluation.extractors import MOTION, TEXTURE
@@ -29,9 +31,10 @@ from cinegan.evaluation.features import unfit
 from cinegan.evaluation.kernel import kernel
 from cinegan.evaluation.report import SYNTHETIC, features_of
 from cinegan.evaluation.subsamples import Group, at_size
-from cinegan.files import rounded
-from cinegan.models import WEIGHTS
+from cinegan.files import read_json, rounded
+from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import PARAMS_FILE, load_params
+from cinegan.tracking.registry import register
 from cinegan.tracking.runs import flattened, run_of_weights
 
 CHOSEN_BY = "kid_texture_val"  # lower is better
@@ -83,6 +86,8 @@ def against_val(samples: np.ndarray, cohort: Cohort) -> dict[str, Any]:
 def judge(model: str, experiment: str, tags: Mapping[str, str]) -> dict[str, Any]:
     """Judge an experiment's samples; figures and tags are added to its training's run.
 
+    Its generator is registered with the figures, under the alias MODEL-EXPERIMENT.
+
     Raises
     ------
     CineganError
@@ -98,13 +103,24 @@ def judge(model: str, experiment: str, tags: Mapping[str, str]) -> dict[str, Any
             f"{PARAMS_FILE}, `dvc repro {folder}` brings them"
         )
     with tempfile.TemporaryDirectory() as temporary:
-        samples, weights = Path(temporary) / "cycles.npy", Path(temporary) / WEIGHTS
+        samples, trained = Path(temporary) / "cycles.npy", Path(temporary) / "model"
         _get(commit, f"data/samples/{model}/cycles.npy", samples)
-        _get(commit, f"models/{model}/{WEIGHTS}", weights)
+        _get(commit, f"models/{model}", trained)
         figures = against_val(np.load(samples), Cohort(folder))
-        with run_of_weights(weights, model, experiment) as run:
+        record = read_json(trained / RECORD)
+        with run_of_weights(trained / WEIGHTS, model, experiment) as run:
             run.metrics(figures, group="figures")
             run.tags(tags)
+            register(
+                run,
+                contest(record),
+                model,
+                (trained / WEIGHTS, trained / RECORD),
+                (record["size"], record["size"], record["phases"]),
+                figures,
+                alias=f"{model}-{experiment}",
+                again=f"python -m cinegan.sweep judge {model} {experiment}",
+            )
     return figures
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from cinegan.comparison import contest
 from cinegan.errors import run_command
 from cinegan.files import atomic_file, read_json, write_json
-from cinegan.params import load_params
-from cinegan.sampling import RECORD
+from cinegan.models import RECORD, WEIGHTS
+from cinegan.params import Study, load_params
+from cinegan.sampling import RECORD as SAMPLES_RECORD
 from cinegan.study.analysis import compare_arms, headline, mean_scores
 from cinegan.study.figure import draw_study
 from cinegan.study.judging import Cell, read_scores, remove_others
 from cinegan.study.table import table_of
-from cinegan.tracking.runs import linked, new_run
+from cinegan.tracking.registry import register
+from cinegan.tracking.runs import linked, new_run, run_of_weights
 from cinegan.tracking.store import STUDIES
 
-SCORES, METRICS = Path("data/scores"), Path("metrics")
+SCORES, GENERATED, METRICS = Path("data/scores"), Path("data/study"), Path("metrics")
 
 
 def main(_: Sequence[str]) -> None:
@@ -54,17 +57,46 @@ def main(_: Sequence[str]) -> None:
             with new_run(str(cell), STUDIES, within=run) as child:
                 child.params(cell._asdict())
                 child.metrics(mean_scores(of_cell))
+    for share in study.shares:
+        for seed in study.seeds:
+            _register(study, share, seed, tables)
 
 
 def _generators(shares: Sequence[int], seeds: Sequence[int]) -> list[str]:
     """Links to the runs whose generators made the synthetic cycles; for the journal alone."""
     cells = [f"{share}-{seed}" for share in shares for seed in seeds]
-    made = {cell: Path("data/study") / cell / "samples" / RECORD for cell in cells}
+    made = {cell: GENERATED / cell / "samples" / SAMPLES_RECORD for cell in cells}
     return [
         linked(f"the generator of {cell}", read_json(path)["weights_sha256"])
         for cell, path in made.items()
         if path.exists()
     ]
+
+
+def _register(study: Study, share: int, seed: int, tables: Mapping[Cell, pd.DataFrame]) -> None:
+    """Register the generator that a part of the patients taught, with what it taught in turn."""
+    trained = GENERATED / f"{share}-{seed}" / "model"
+    if not trained.exists():  # the pipeline's own, which `evaluate` registers
+        return
+    record, files = read_json(trained / RECORD), (trained / WEIGHTS, trained / RECORD)
+    figures = {
+        f"{arm}.{key}": value
+        for arm in study.gan_arms
+        for key, value in mean_scores(tables[Cell(arm, share, seed)]).items()
+    }
+    told = {"protocol": study.protocol, "share": share, "seed": seed, **figures}
+    name = study.gan
+    with run_of_weights(files[0], f"{name} of {share} % of the patients, {seed}") as run:
+        register(
+            run,
+            f"{contest(record)}-study",
+            name,
+            files,
+            (record["size"], record["size"], record["phases"]),
+            told,
+            alias=f"{name}-{share}-{seed}",
+            again="dvc repro -f -s study",
+        )
 
 
 if __name__ == "__main__":

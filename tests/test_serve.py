@@ -11,11 +11,14 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import requests
 from imports import ROOT
+from loopback import free_port, serving
 from small_generator import LABELS, PHASES, SIZE, make_generator, record_with
 
 from cinegan.data.conditions import Conditions
@@ -263,6 +266,24 @@ def test_mlflow_loads_a_registered_generator_without_a_pickle(
     np.testing.assert_array_equal(both[3:], expected(1, 5)[..., :PHASES])
     folder = fetch(f"models:/{MODEL}@{NAME}", tmp_path)
     assert {path.name for path in folder.iterdir()} == {WEIGHTS, RECORD, CARD}
+
+
+def test_mlflows_own_server_gives_the_same_cycles(store, expected, tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{MODEL}@best"]
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "MLFLOW_TRACKING_URI": store,
+    }
+    command += ["--env-manager", "local", "--port", str(port), "--workers", "1"]
+    with serving(command, port, tmp_path / "log", environment):
+        asked = {"dataframe_records": [{"n": 2, "seed": 4}]}
+        answer = requests.post(f"http://127.0.0.1:{port}/invocations", json=asked, timeout=60)
+    assert answer.status_code == 200, answer.text
+    got = np.array(answer.json()["predictions"], np.uint8)
+    np.testing.assert_array_equal(got, expected(2, 4)[..., :PHASES])
 
 
 def test_what_a_model_does_not_make_or_know_is_refused(tmp_path):

@@ -35,7 +35,7 @@ from cinegan.workspace import main_checkout
 FOLDER, DRAFT = ".mlflow-unsent", "run.json"
 WEIGHTS_TAG = "weights_sha256"
 EXPERIMENT_TAG = "dvc_exp_name"
-DRAFT_TAG = "draft_id"
+DRAFT_TAG = "mlflow.cinegan.draft"  # whose name begins so, MLflow's pages do not show
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's UI nests runs
 AT_ONCE = {"metrics": 1000, "params": 100}  # that a server takes
 REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "MALFORMED_REQUEST"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,9 @@ def register(
     files: Sequence[Path],
     shape: tuple[int, int, int],
     figures: Mapping[str, Any],
+    *,
+    alias: str = "",
+    again: str = "",
 ) -> None:
     """Make a run's weights a version of a registered model.
 
@@ -51,15 +55,21 @@ def register(
     model : str
         The registered model.
     name : str
-        Of the generator: an alias that then points to this version.
+        Of the generator.
     files : sequence of Path
-        The weights, what rebuilds them, and their card.
+        The weights, what rebuilds them, and their card if they have one.
     shape : tuple of int
         Of a cycle, (H, W, T).
     figures : mapping
         Kept as tags.
+    alias : str
+        That then points to this version: the generator's name where it is empty. What MLflow does
+        not take in one becomes a hyphen.
+    again : str
+        The command that does it where it fails; empty for `evaluate`'s.
     """
-    again = f"{name} is not registered; `dvc repro -f -s evaluate@{name}` does it"
+    alias = re.sub(r"[^\w-]", "-", alias or name)
+    again = f"{alias} is not registered; `{again or f'dvc repro -f -s evaluate@{name}'}` does it"
     run.send()
     if run.run_id is None:
         tell(again)
@@ -74,10 +84,13 @@ def register(
             )
             for key, value in figures.items():
                 client.set_model_version_tag(model, version.version, key, _told(value))
-            client.set_registered_model_alias(model, name, version.version)
-            if made:
-                folder = f"{REGISTERED}/data/{version.tags['model']}"
-                client.log_artifact(version.run_id, str(files[-1]), folder)
+            client.set_registered_model_alias(model, alias, version.version)
+            for card in files[2:]:
+                if made:
+                    folder = f"{REGISTERED}/data/{version.tags['model']}"
+                    client.log_artifact(version.run_id, str(card), folder)
+                told = f"{name}; {card.name} among its artifacts says what it is and is not"
+                client.update_model_version(model, version.version, told)
     except Exception as error:  # whatever the registry's server or database raises
         tell(f"{reason(error)}; going on, but {again}")
 
@@ -112,7 +125,7 @@ def _new_version(
         f"{client.get_run(run_id).info.artifact_uri}/{REGISTERED}",
         run_id,
         tags={"model": name, WEIGHTS_TAG: digest},
-        description=f"{name}; {files[-1].name} among its artifacts says what it is and is not",
+        description=f"{name}; without a card, since it was not judged on test patients",
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from cinegan.files import sha256
 from cinegan.tracking import outbox, provenance
+from cinegan.tracking.machine import Machine
 from cinegan.tracking.outbox import (
     EXPERIMENT_TAG,
     SEND,
@@ -22,7 +23,7 @@ from cinegan.tracking.outbox import (
     now_ms,
     run_with,
 )
-from cinegan.tracking.store import GENERATORS, NOTE_TAG, after, connect, reason, store, tell
+from cinegan.tracking.store import GENERATORS, NOTE_TAG, after, connect, reason, tell
 
 DIGEST = 16  # characters of a SHA-256 that tell data apart; MLflow takes 36 at most
 
@@ -34,9 +35,12 @@ class Run:
     outbox of the main checkout.
     """
 
-    def __init__(self, draft: Draft | None = None, *, nested: bool = False) -> None:
+    def __init__(
+        self, draft: Draft | None = None, *, nested: bool = False, machine: Machine | None = None
+    ) -> None:
         self._draft = draft
         self._nested = nested
+        self._machine = machine
         self._client: Any = None
         self._ask_again = 0.0  # by the monotonic clock
         self._lost = False
@@ -107,6 +111,8 @@ class Run:
 
     def _tell(self, kind: str, what: Any, *, last: bool = False) -> None:
         if self._draft is not None and what:
+            if self._machine and (rows := self._machine.take()):
+                self._draft.entries.append(["metrics", rows])
             self._draft.entries.append([kind, what])
             self.send(last=last)
 
@@ -173,7 +179,7 @@ def new_run(
     within : Run, optional
         The run that it is nested in, with which it is sent.
     monitored : bool
-        Whether MLflow records what the machine is busy with meanwhile.
+        Whether to tell what the machine is busy with meanwhile.
     """
     tags, parent = provenance.tags(), within._draft if within else None
     if parent is None:
@@ -182,11 +188,12 @@ def new_run(
     draft = Draft(experiment, name, tags)
     if parent is not None:
         parent.children.append(draft)
-    run = Run(draft, nested=parent is not None)
+    machine = Machine() if monitored else None
+    run = Run(draft, nested=parent is not None, machine=machine)
     run.send()
     status = "FAILED"
     try:
-        with _monitored(run) if monitored else nullcontext():
+        with machine or nullcontext():
             yield run
         status = "FINISHED"
     finally:
@@ -213,22 +220,6 @@ def run_of_weights(weights: Path, name: str, experiment: str | None = None) -> I
         yield run
     finally:
         run.send(last=True)
-
-
-@contextmanager
-def _monitored(run: Run) -> Iterator[None]:
-    """Let MLflow note every few seconds what the machine is busy with, where it has the run."""
-    if run.run_id is None:
-        yield
-        return
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-    monitor = SystemMetricsMonitor(run.run_id, tracking_uri=store())
-    monitor.start()
-    try:
-        yield
-    finally:
-        monitor.finish()
 
 
 def linked(text: str, digest: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import mlflow
 import pytest
 
 from benchmarks import sweeps
@@ -108,6 +109,17 @@ def test_an_optimisers_trials_are_experiments_judged_on_val_in_the_runs_of_their
     }
     assert f"opt-1: {in_words(figures)}" in done.stdout
 
+    # Each is registered, with the figures that it was chosen by; as the best is none of them.
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
+    (registered,) = client.search_registered_models()
+    assert registered.name == "cinegan-ventricles-64"
+    assert {"dcgan64-opt-0", "dcgan64-opt-1"} <= set(registered.aliases)
+    assert "best" not in registered.aliases
+    version = client.get_model_version_by_alias(registered.name, "dcgan64-opt-1")
+    assert version.tags["weights_sha256"] == chosen.data.tags["weights_sha256"]
+    assert version.run_id == chosen.info.run_id
+    assert {key: float(version.tags[key]) for key in figures} == figures
+
     assert list(Sweep("opt", TOLD, space).trials(2, seed=4)) == []  # it has as many
     with pytest.raises(CineganError, match="give another sweep another name"):
         Sweep("opt", {**TOLD, "model": "another"}, space)
@@ -123,6 +135,15 @@ def test_experiments_of_a_queue_are_judged_the_best_first(project, capsys):
     runs = {run.data.tags["dvc_exp_name"]: run for run in sweeps.trainings_of(project)}
     best = runs[lines[0].split(":")[0]]
     assert best.data.metrics["figures/kid_texture_val"] == distances[0]
+
+
+def get(to):
+    """What an experiment made: for a model, its folder."""
+    if to.suffix:
+        return
+    to.mkdir()
+    (to / "generator.weights.h5").write_bytes(b"made")
+    (to / "model.json").write_text('{"input": "ventricles", "size": 64, "phases": 20}')
 
 
 def test_figures_go_to_the_experiments_own_run_of_weights_that_others_trained_too(
@@ -141,7 +162,7 @@ def test_figures_go_to_the_experiments_own_run_of_weights_that_others_trained_to
     monkeypatch.setattr("cinegan.sweep.load_params", lambda: params)
     monkeypatch.setattr("cinegan.sweep.commit_of", lambda _: "a commit")
     monkeypatch.setattr("cinegan.sweep._git", lambda *_: "")
-    monkeypatch.setattr("cinegan.sweep._get", lambda commit, path, to: to.write_bytes(b"made"))
+    monkeypatch.setattr("cinegan.sweep._get", lambda commit, path, to: get(to))
     monkeypatch.setattr("numpy.load", lambda _: None)
     monkeypatch.setattr("cinegan.sweep.Cohort", lambda _: None)
     monkeypatch.setattr("cinegan.sweep.against_val", lambda *_: {"kid_texture_val": 1.0})

@@ -139,6 +139,17 @@ def test_the_next_run_brings_what_was_kept_and_files_are_as_they_were(
     assert outbox.kept() == []
 
 
+def test_what_the_machine_was_busy_with_is_kept_too(checkout, monkeypatch):
+    away(monkeypatch, checkout)
+    with new_run("dcgan64", monitored=True) as run:  # of a training whose start no store heard of
+        run.metrics({"loss": 1.0})
+    back(checkout)
+    with new_run("the next"):
+        pass
+    _, (found, _) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert {"loss", "system/cpu_utilization_percentage"} <= set(found.data.metrics)
+
+
 def test_a_study_that_was_kept_is_nested_as_it_was(checkout, monkeypatch):
     away(monkeypatch, checkout)
     with new_run("study", STUDIES) as study:

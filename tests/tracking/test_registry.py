@@ -22,14 +22,20 @@ MODEL, SHAPE = "cinegan-ventricles-64", (64, 64, 20)
 
 def register(folder, weights, *, name="dcgan64", card="what it is", **figures):
     """A judged generator of some weights."""
+    judged = {"kid_texture_test": 3.0, "kid_texture_floor": 0.2, **figures}
+    register_as(folder, name, judged, **{"generator.weights.h5": weights, "card.md": card})
+
+
+def register_as(folder, name, figures, *, alias="", again="", **contents):
+    """Register files of these contents."""
     made = folder / name
     made.mkdir(exist_ok=True)
     files = [made / each for each in ("generator.weights.h5", "model.json", "card.md")]
-    for file, content in zip(files, (weights, "{}", card), strict=True):
-        file.write_text(content)
-    judged = {"kid_texture_test": 3.0, "kid_texture_floor": 0.2, **figures}
+    files = [file for file in files if file.name in contents or file.name == "model.json"]
+    for file in files:
+        file.write_text(contents.get(file.name, "{}"))
     with run_of_weights(files[0], name) as run:
-        registry.register(run, MODEL, name, files, SHAPE, judged)
+        registry.register(run, MODEL, name, files, SHAPE, figures, alias=alias, again=again)
 
 
 def registry_of(uri):
@@ -78,6 +84,25 @@ def test_the_same_weights_are_one_version_that_is_told_anew(checkout):
     register(checkout, "weights")  # back to what was there before
     aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
     assert (aliases, set(versions)) == ({"dcgan64": 1}, {1, 2})
+
+
+def test_a_trials_generator_is_a_version_that_gets_its_card_when_it_is_judged(checkout):
+    weights, uri = {"generator.weights.h5": "weights"}, f"sqlite:///{checkout}/mlflow.db"
+    register_as(checkout, "dcgan64", {"kid_texture_val": 2.0}, alias="dcgan64-rates.7", **weights)
+    aliases, versions = registry_of(uri)
+    assert aliases == {"dcgan64-rates-7": 1}
+    assert versions[1].tags["kid_texture_val"] == "2.0"
+    assert "not judged on test patients" in versions[1].description
+    mark_best(MODEL, "kid_texture_test", {})
+    assert "best" not in registry_of(uri)[0]  # by what is told of test patients alone
+    register(checkout, "weights", kid_texture_test=3.5)
+    aliases, versions = registry_of(uri)
+    assert aliases == {"dcgan64-rates-7": 1, "dcgan64": 1}
+    tags = versions[1].tags
+    assert (tags["kid_texture_val"], tags["kid_texture_test"]) == ("2.0", "3.5")
+    assert "card.md among its artifacts" in versions[1].description
+    folder = fetch(f"models:/{MODEL}@dcgan64-rates-7", checkout / "got")
+    assert (folder / "card.md").read_text() == "what it is"
 
 
 def test_the_best_is_the_lowest_of_those_judged_on_the_same_real_cycles(checkout):
@@ -183,8 +208,11 @@ def test_nothing_is_fetched_or_made_where_there_is_no_store(bare_checkout):
 def test_what_is_not_registered_is_told_with_its_remedy(bare_checkout, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     register(bare_checkout, "weights")
+    trial = {"alias": "dcgan64-trial", "again": "python -m cinegan.sweep judge dcgan64 trial"}
+    register_as(bare_checkout, "dcgan64", {}, **trial, **{"generator.weights.h5": "weights"})
     mark_best(MODEL, "kid_texture_test", {})
     told = capsys.readouterr().err
+    assert f"{trial['alias']} is not registered; `{trial['again']}` does it" in told
     assert "dcgan64 is not registered; `dvc repro -f -s evaluate@dcgan64` does it" in told
     assert f"the best of {MODEL} is not marked; `dvc repro -f -s compare` does it" in told
     assert all(line.startswith("MLflow at http://127.0.0.1:9: ") for line in told.splitlines())

@@ -144,8 +144,31 @@ def test_what_the_machine_does_is_recorded_beside(checkout, monkeypatch):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
     with new_run("x", monitored=True):
         time.sleep(1)
+    client, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    meters = {"cpu_utilization_percentage", "system_memory_usage_megabytes"}
+    meters |= {"disk_usage_percentage", "network_receive_megabytes"}
+    assert {f"system/{meter}" for meter in meters} <= set(run.data.metrics)
+    read = client.get_metric_history(run.info.run_id, "system/system_memory_usage_megabytes")
+    assert [point.step for point in read] == list(range(len(read)))
+    assert 3 <= len(read) <= 11
+    assert all(point.value > 0 for point in read)
+    times = [point.timestamp for point in read]
+    assert times == sorted(times)
+    assert run.info.start_time <= times[0] < times[-1] <= run.info.end_time
+
+
+def test_a_system_that_does_not_tell_what_it_does_stops_nothing(checkout, monkeypatch, capsys):
+    def unknown():
+        raise RuntimeError("no such counter")
+
+    monkeypatch.setattr("psutil.cpu_percent", unknown)
+    with new_run("x", monitored=True) as run:
+        run.metrics({"loss": 1.0})
     _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
-    assert "system/cpu_utilization_percentage" in run.data.metrics
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 1.0})
+    assert capsys.readouterr().err.endswith(
+        "what the machine is busy with is not told: no such counter\n"
+    )
 
 
 def test_without_a_draft_a_run_is_silent(bare_checkout, capsys):

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import signal
-from contextlib import chdir
+from contextlib import ExitStack, chdir
 
 import numpy as np
 import pandas as pd
 import pytest
 from digests import sha256_of_folder
+from journals import Server, runs_of
 
 from cinegan.data.conditions import Conditions
 from cinegan.errors import CineganError
 from cinegan.files import read_json
 from cinegan.models import dcgan
 from cinegan.sampling import draw_cycles
-from cinegan.tracking.runs import Run
+from cinegan.tracking import store
+from cinegan.tracking.outbox import kept
+from cinegan.tracking.runs import Run, new_run
 from cinegan.training import loop, networks
 from cinegan.training.checkpoint import Checkpoints
 from cinegan.training.networks import load_generator
@@ -365,3 +369,36 @@ def renamed(network):
 def test_one_cycle_is_too_few(train):
     with pytest.raises(CineganError, match=r"1 train cycle\(s\); at least 2 are needed"):
         train(patients=np.array(["a"]))
+
+
+def test_a_server_that_goes_and_comes_back_costs_a_training_nothing(
+    train, whole, left, blank_store, tmp_path_factory, monkeypatch, capsys
+):
+    server = Server(tmp_path_factory.mktemp("server"), blank_store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(store, "PAUSE", 0)  # who did not answer is asked again at once
+    monkeypatch.setattr(store, "PATIENCE", 0)
+    with ExitStack() as running:
+        running.enter_context(server.running())
+        stopping_after(monkeypatch, 3, running.close)
+        stopping_after(monkeypatch, 7, lambda: running.enter_context(server.running()))
+        with new_run("tiny", monitored=True) as run:
+            assert train(run=run) == whole
+        client, (found,) = runs_of(server.url)
+        loss = client.get_metric_history(found.info.run_id, "training/loss_generator")
+        size = client.get_metric_history(found.info.run_id, "training/size")
+        files = client.list_artifacts(found.info.run_id)
+        pictures = client.list_artifacts(found.info.run_id, "images")
+    told = capsys.readouterr().err
+    assert told.count("going on, what it does not have is kept") == 1
+    assert told.count("answers again, and has all that was kept") == 1
+    curves = pd.read_csv(left / "training.csv")
+    assert [point.step for point in loss] == (1000 * curves["kimg"]).round().tolist()
+    assert [point.value for point in loss] == pytest.approx(curves["loss_generator"], rel=1e-5)
+    assert [point.value for point in size] == curves["size"].tolist()
+    assert found.info.status == "FINISHED"
+    assert "system/cpu_utilization_percentage" in found.data.metrics
+    assert {"model", "images"} <= {file.path for file in files}
+    assert {re.search(r"step\W(\d+)", each.path)[1] for each in pictures} == {"16", "32", "40"}
+    assert kept() == []
