@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
@@ -66,6 +67,7 @@ SMOKE = {
     ("study", "shares"): [50, 100],
     ("study", "segmenter", "steps"): 5,
 }
+RATE = "models.dcgan64.training.learning_rate"
 
 
 def declared():
@@ -318,30 +320,84 @@ def test_training_again_gives_the_same_bytes(project):
     assert (project / "dvc.lock").read_text() == before
 
 
-def test_a_changed_model_reruns_its_own_stages_and_the_comparison_also_in_a_copy(project):
-    lock = (project / "dvc.lock").read_text()
-    change = "models.dcgan64.training.learning_rate=0.0002"
+@pytest.fixture(scope="session")
+def experiment(project):
+    """An experiment of one changed model, in a copy: its name, and what DVC told."""
+    lock, change = (project / "dvc.lock").read_text(), f"{RATE}=0.0002"
     told = run(project, "dvc", "exp", "run", "--temp", "-n", "in-a-copy", "-S", change)
-    assert set(stages_run(told)) == {
+    assert (project / "dvc.lock").read_text() == lock
+    return SimpleNamespace(name="in-a-copy", told=told)
+
+
+def test_a_changed_model_reruns_its_own_stages_and_the_comparison(experiment):
+    assert set(stages_run(experiment.told)) == {
         *("train@dcgan64", "sample@dcgan64", "evaluate@dcgan64", "compare"),
         *("generate@50-0", "generate@100-0"),  # the study takes this model
         *("segment_gan@classical_gan-50-0", "segment_gan@classical_gan-100-0", "study"),
     }
-    assert (project / "dvc.lock").read_text() == lock
-    assert "in-a-copy" in run(project, "dvc", "exp", "show", "--json")
 
+
+def json_of(folder, *command):
+    """What a command tells in JSON, among other lines."""
+    told = run(folder, *command, "--json")
+    return json.JSONDecoder().raw_decode(told, re.search(r"^[\[{]", told, re.MULTILINE).start())[0]
+
+
+def test_dvc_and_mlflow_tell_the_same_of_an_experiment(project, experiment):
+    client, trainings = trainings_of(project)
+    judged = [each for each in trainings if "figures/kid_texture_test" in each.data.metrics]
+    runs = {each.data.tags.get("dvc_exp_name", "HEAD"): each for each in judged}
+    assert set(runs) == {"HEAD", experiment.name}
+    revisions = ("HEAD", experiment.name)
+    before, after = (runs[each].data.params for each in revisions)
+
+    # Parameters: one differs.
+    ((key, change),) = json_of(project, "dvc", "params", "diff", *revisions)["params.yaml"].items()
+    assert (key, change["old"], change["new"]) == (RATE, 0.0001, 0.0002)
+    differ = {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+    assert differ == {"training.learning_rate": ("0.0001", "0.0002")}
+
+    # Figures: where they differ, from the same to the same.
+    metrics = json_of(project, "dvc", "metrics", "diff", *revisions)["metrics/models/dcgan64.json"]
+    told = [
+        {key.partition("/")[2]: value for key, value in runs[each].data.metrics.items()}
+        for each in revisions
+    ]
+    both = metrics.keys() & told[0].keys()
+    assert {"kid_texture_test", "kid_motion_test", "precision_texture_test"} & both
+    assert {k: (metrics[k]["old"], metrics[k]["new"]) for k in both} == {
+        key: (told[0][key], told[1][key]) for key in both
+    }
+
+    # Curves: point for point.
+    plots = json_of(project, "dvc", "plots", "diff", *revisions)["data"]
+    (scores,) = plots["dcgan64, mean scores of the discriminator"]
+    drawn = scores["content"]["data"]["values"]
+    for each in revisions:
+        curve = client.get_metric_history(runs[each].info.run_id, "training/score_real")
+        rows = [row for row in drawn if (row["rev"], row["field"]) == (each, "score_real")]
+        assert [point.step for point in curve] == [round(1000 * float(r["kimg"])) for r in rows]
+        values = [float(row["score_real"]) for row in rows]
+        assert [point.value for point in curve] == pytest.approx(values, rel=1e-5)
+
+    # The table of experiments: the same figure again.
+    (commit,) = [each for each in json_of(project, "dvc", "exp", "show") if each["experiments"]]
+    (row,) = [each["revs"][0] for each in commit["experiments"]]
+    shown = row["data"]["metrics"]["metrics/models/dcgan64.json"]["data"]
+    assert (row["name"], shown["kid_texture_test"]) == (
+        experiment.name,
+        told[1]["kid_texture_test"],
+    )
+
+
+def trainings_of(project, stage="train@dcgan64"):
+    """A client of the project's store, and the stage's runs, oldest first."""
     import mlflow
 
     client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
-    experiment = client.get_experiment_by_name("cinegan").experiment_id
-    made = [
-        r
-        for r in client.search_runs([experiment])
-        if r.data.tags.get("dvc_exp_name") == "in-a-copy"
-    ]
-    (trained,) = [r for r in made if r.data.tags["dvc_stage"] == "train@dcgan64"]
-    assert trained.data.params["training.learning_rate"] == "0.0002"
-    assert "figures/kid_texture_test" in trained.data.metrics
+    number = client.get_experiment_by_name("cinegan").experiment_id
+    found = client.search_runs([number], order_by=["attributes.start_time ASC"])
+    return client, [each for each in found if each.data.tags["dvc_stage"] == stage]
 
 
 def test_another_budget_of_a_model_reruns_nothing(project):
@@ -354,12 +410,7 @@ def test_another_budget_of_a_model_reruns_nothing(project):
 
 
 def test_a_training_is_one_run_that_later_stages_add_to(project):
-    import mlflow
-
-    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
-    experiment = client.get_experiment_by_name("cinegan")
-    runs = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
-    first = next(run for run in runs if run.data.tags["dvc_stage"] == "train@dcgan64")
+    client, (first, *_) = trainings_of(project)
     assert first.info.status == "FINISHED"
     assert first.data.params["training.batch"] == "32"
     assert first.data.tags["dvc_stage"] == "train@dcgan64"
@@ -384,6 +435,17 @@ def test_what_was_judged_is_registered_and_the_best_of_its_contest_is_marked(pro
     assert named.tags["weights_sha256"] == hashlib.sha256(weights).hexdigest()
     report = json.loads((project / "metrics/models/pggan256.json").read_text())
     assert float(named.tags["kid_texture_floor"]) == report["kid_texture_floor"]
+    weights = (project / "data/study/50-0/model/generator.weights.h5").read_bytes()
+    digest = hashlib.sha256(weights).hexdigest()
+    parts = client.search_model_versions("name = 'cinegan-ventricles-64-study'")
+    (part,) = [each for each in parts if each.tags["weights_sha256"] == digest]
+    assert client.get_run(part.run_id).info.run_name == "dcgan64 of 50 % of the patients, 0"
+    aliases = client.get_registered_model(part.name).aliases
+    assert aliases == {"dcgan64-50-0": max(each.version for each in parts)}  # that was judged last
+    assert (part.tags["protocol"], part.tags["share"], part.tags["seed"]) == ("split", "50", "0")
+    scores = json.loads((project / "metrics/study.json").read_text())
+    taught = "dice_endo_classical_gan_50"
+    assert float(part.tags["classical_gan.dice_endo_test"]) == pytest.approx(scores[taught], 1e-4)
     card = (project / "metrics/plots/pggan256/card.md").read_text()
     assert named.tags["weights_sha256"] in card
     assert "the digital phantom of cinegan" in card

@@ -42,17 +42,16 @@ class Machine:
         from mlflow.environment_variables import MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL
 
         every, reading, last = MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL.get() or EVERY_S, 0, False
-        while not last:
-            last = self._ended.wait(every)
-            try:
-                values = _read(meters)
-            except Exception as error:  # whatever a system says that does not tell all of it
-                tell(f"what the machine is busy with is not told: {reason(error)}")
-                return
-            now = now_ms()
-            for key, value in values.items():
-                self._rows.put([f"{PREFIX}{key}", float(value), now, reading])
-            reading += 1
+        try:
+            _read(meters)  # the processor's tells of the time since it was read last
+            while not last:
+                last = self._ended.wait(every)
+                values, now = _read(meters), now_ms()
+                for key, value in values.items():
+                    self._rows.put([f"{PREFIX}{key}", float(value), now, reading])
+                reading += 1
+        except Exception as error:  # whatever a system raises that does not tell all of it
+            tell(f"what the machine is busy with is not told: {reason(error)}")
 
 
 def _meters() -> list[Any]:
