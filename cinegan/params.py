@@ -438,6 +438,8 @@ class Params(Strict):
         if Path(FRESH).name in models:
             raise ValueError(f"no model can be called {Path(FRESH).name}: {FRESH} is fresh weights")
         for name, model in models.items():
+            if re.fullmatch(r"best|latest|v\d+", name):
+                raise ValueError(f"no model can be called {name}: MLflow's registry means another")
             others = [f"models/{other}" for other in models if other != name]
             if model.start_from not in [FRESH, *others]:
                 raise ValueError(

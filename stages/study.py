@@ -19,7 +19,7 @@ from cinegan.study.judging import Cell, read_scores, remove_others
 from cinegan.study.table import table_of
 from cinegan.tracking.registry import register
 from cinegan.tracking.runs import linked, new_run, run_of_weights
-from cinegan.tracking.store import STUDIES
+from cinegan.tracking.store import STUDIES, tell
 
 SCORES, GENERATED, METRICS = Path("data/scores"), Path("data/study"), Path("metrics")
 
@@ -75,18 +75,24 @@ def _generators(shares: Sequence[int], seeds: Sequence[int]) -> list[str]:
 
 def _register(study: Study, share: int, seed: int, tables: Mapping[Cell, pd.DataFrame]) -> None:
     """Register the generator that a part of the patients taught, with what it taught in turn."""
-    trained = GENERATED / f"{share}-{seed}" / "model"
-    if not trained.exists():  # the pipeline's own, which `evaluate` registers
+    name, trained = study.gan, GENERATED / f"{share}-{seed}" / "model"
+    cells = [Cell(arm, share, seed) for arm in study.gan_arms]
+    if study.protocol == "split" and share == 100:  # the pipeline's own, which `evaluate` registers
+        return
+    if not any(len(tables[cell]) for cell in cells):  # nobody could be taught
+        return
+    if not trained.exists():
+        tell(f"{name}-{share}-{seed} is not registered, since {trained} is not here")
         return
     record, files = read_json(trained / RECORD), (trained / WEIGHTS, trained / RECORD)
     figures = {
-        f"{arm}.{key}": value
-        for arm in study.gan_arms
-        for key, value in mean_scores(tables[Cell(arm, share, seed)]).items()
+        f"{cell.arm}.{key}": value
+        for cell in cells
+        for key, value in mean_scores(tables[cell]).items()
     }
     told = {"protocol": study.protocol, "share": share, "seed": seed, **figures}
-    name = study.gan
-    with run_of_weights(files[0], f"{name} of {share} % of the patients, {seed}") as run:
+    title = f"{name} of {share} % of the patients, {seed}"
+    with run_of_weights(files[0], title, kind=STUDIES) as run:
         register(
             run,
             f"{contest(record)}-study",

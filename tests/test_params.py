@@ -210,6 +210,12 @@ def test_fresh_is_no_name_for_a_model(tmp_path):
     assert message == "models: no model can be called fresh: models/fresh is fresh weights"
 
 
+@pytest.mark.parametrize("name", ["best", "latest", "v2"])
+def test_a_model_is_not_called_what_the_registry_means_otherwise(tmp_path, name):
+    message = fault(tmp_path, {f"models.{name}": VALUES["models"]["dcgan64"]})
+    assert message == f"models: no model can be called {name}: MLflow's registry means another"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

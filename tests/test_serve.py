@@ -280,7 +280,11 @@ def test_mlflows_own_server_gives_the_same_cycles(store, expected, tmp_path):
     command += ["--env-manager", "local", "--port", str(port), "--workers", "1"]
     with serving(command, port, tmp_path / "log", environment):
         asked = {"dataframe_records": [{"n": 2, "seed": 4}]}
-        answer = requests.post(f"http://127.0.0.1:{port}/invocations", json=asked, timeout=60)
+        url = f"http://127.0.0.1:{port}/invocations"
+        for n in (-1, 10**12):
+            bad = {"dataframe_records": [{"n": n, "seed": 4}]}
+            assert requests.post(url, json=bad, timeout=60).status_code == 400
+        answer = requests.post(url, json=asked, timeout=60)
     assert answer.status_code == 200, answer.text
     got = np.array(answer.json()["predictions"], np.uint8)
     np.testing.assert_array_equal(got, expected(2, 4)[..., :PHASES])

@@ -42,8 +42,8 @@ def application(served: Served, most: int) -> Starlette:
         if served.card is None:
             raise HTTPException(
                 404,
-                f"no card of these weights is here; `dvc repro evaluate@{served.about['name']}` "
-                "writes it",
+                "no card of these weights is here; the stage `evaluate` writes it, of a model of "
+                "params.yaml",
             )
         return PlainTextResponse(served.card, media_type="text/markdown")
 

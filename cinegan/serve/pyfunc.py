@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cinegan.errors import CineganError
 from cinegan.serve.model import Asked, Served
+
+MOST = 1000  # cycles at once: MLflow's server would take any number, and be busy for good
 
 
 class Cycles:
@@ -31,9 +34,19 @@ class Cycles:
         Returns
         -------
         ndarray of uint8, shape (sum of n, H, W, T)
+
+        Raises
+        ------
+        CineganError
+            If they are more than 1,000 in all.
         """
-        rows = zip(asked["n"].tolist(), asked["seed"].tolist(), strict=True)
-        waiting = [self._served.submit(Asked(n=n, seed=seed)) for n, seed in rows]
+        rows = [
+            Asked(n=n, seed=seed)
+            for n, seed in zip(asked["n"].tolist(), asked["seed"].tolist(), strict=True)
+        ]
+        if sum(row.n for row in rows) > MOST:
+            raise CineganError(f"n: at most {MOST} cycles at once")
+        waiting = [self._served.submit(row) for row in rows]
         return np.concatenate([each.result()["cycles"] for each in waiting])
 
 

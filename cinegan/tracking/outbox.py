@@ -36,6 +36,7 @@ FOLDER, DRAFT = ".mlflow-unsent", "run.json"
 WEIGHTS_TAG = "weights_sha256"
 EXPERIMENT_TAG = "dvc_exp_name"
 DRAFT_TAG = "mlflow.cinegan.draft"  # whose name begins so, MLflow's pages do not show
+USER_TAG = "mlflow.user"
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's UI nests runs
 AT_ONCE = {"metrics": 1000, "params": 100}  # that a server takes
 REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "MALFORMED_REQUEST"}
@@ -163,16 +164,20 @@ class Draft:
 def run_with(client: Any, digest: str, tags: Mapping[str, str]) -> Any:
     """The newest run that trained these weights, as MLflow's entity; None if there is none.
 
-    Of those, one of the same experiment of DVC's as `tags` goes first: another may have trained
-    the same weights at the same time.
+    Of those, one of the same experiment of DVC's and the same person as `tags` goes first, then
+    one of the same experiment: others may have trained the same weights.
     """
     found = client.search_runs(
         [experiment_id(client, name) for name in EXPERIMENTS],
         f"tags.{WEIGHTS_TAG} = '{digest}'",
         order_by=["attributes.start_time DESC"],
     )
-    own = (run for run in found if run.data.tags.get(EXPERIMENT_TAG) == tags.get(EXPERIMENT_TAG))
-    return next(own, found[0] if found else None)
+
+    def fits(run: Any) -> tuple[bool, bool]:
+        same = [run.data.tags.get(key) == tags.get(key) for key in (EXPERIMENT_TAG, USER_TAG)]
+        return all(same), same[0]
+
+    return max(found, key=fits, default=None)  # of several the first, which is the newest
 
 
 # How each kind of entry is told.

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 import cinegan
 from cinegan.errors import CineganError
@@ -20,6 +19,7 @@ from cinegan.files import sha256
 from cinegan.tracking.outbox import WEIGHTS_TAG
 from cinegan.tracking.runs import Run
 from cinegan.tracking.store import (
+    alone,
     as_default_store,
     connect,
     public,
@@ -76,14 +76,21 @@ def register(
         return
     try:
         client = connect()
-        with _alone():
+        with alone():
             digest = sha256(files[0])
-            made = _versions(client, model, {WEIGHTS_TAG: digest})
+            made = [
+                version
+                for version in _versions(client, model, {WEIGHTS_TAG: digest})
+                if _is_whole(client, version, files[0].name)
+            ]
             version = (
                 made[0] if made else _new_version(client, run.run_id, model, name, files, shape)
             )
             for key, value in figures.items():
                 client.set_model_version_tag(model, version.version, key, _told(value))
+            before = client.get_registered_model(model).aliases.get(alias, version.version)
+            if str(before) != str(version.version):
+                tell(f"{model}@{alias} was version {before}, and is {version.version} from now on")
             client.set_registered_model_alias(model, alias, version.version)
             for card in files[2:]:
                 if made:
@@ -93,6 +100,17 @@ def register(
                 client.update_model_version(model, version.version, told)
     except Exception as error:  # whatever the registry's server or database raises
         tell(f"{reason(error)}; going on, but {again}")
+
+
+def _is_whole(client: Any, version: Any, weights: str) -> bool:
+    """Whether its weights are in the store as they were registered: its run may be gone."""
+    path = f"{REGISTERED}/data/{version.tags['model']}/{weights}"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            got = client.download_artifacts(version.run_id, path, folder)
+        except Exception:  # whatever the store's server or database raises; a new one is tried
+            return False
+        return sha256(Path(got)) == version.tags[WEIGHTS_TAG]
 
 
 def _new_version(
@@ -141,7 +159,7 @@ def mark_best(model: str, figure: str, real: Mapping[str, Any]) -> None:
     """
     try:
         client = connect()
-        with _alone():
+        with alone():
             # Another checkout may register or mark one meanwhile: look until nobody has.
             while (best := _best(client, model, figure, real)) and not _is_marked(client, best):
                 client.set_registered_model_alias(model, BEST, best.version)
@@ -203,11 +221,6 @@ def fetch(uri: str, folder: Path) -> Path:
             f"{uri}: its weights are not those that were registered; register them anew"
         )
     return data
-
-
-def _alone() -> FileLock:
-    """Keep other processes of the checkout from what is read here and then written."""
-    return FileLock(main_checkout() / ".mlflow.lock", timeout=120)
 
 
 def _versions(client: Any, model: str, tags: Mapping[str, str]) -> list[Any]:

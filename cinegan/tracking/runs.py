@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -25,6 +27,7 @@ from cinegan.tracking.outbox import (
 )
 from cinegan.tracking.store import GENERATORS, NOTE_TAG, after, connect, reason, tell
 
+SLOW_S = 5  # after which who waits for the last sending is told so
 DIGEST = 16  # characters of a SHA-256 that tell data apart; MLflow takes 36 at most
 
 
@@ -117,17 +120,21 @@ class Run:
             self.send(last=last)
 
     def send(self, *, last: bool = False) -> None:
-        """Send what has been told; the last time, what does not arrive goes to the outbox."""
+        """Send what has been told; the last time, what does not arrive goes to the outbox.
+
+        A signal ends the last sending, and nothing else: the work that it tells of is done.
+        """
         if self._draft is None or self._nested:  # what is nested is sent with its parent
             return
         begun = time.monotonic()
         if begun < self._ask_again and not last:
             return
         try:
-            if self._client is None:
-                self._client = connect(at_once=last)
-                self._send_kept()
-            self._draft.deliver(self._client)
+            with _left_at_a_signal() if last else nullcontext():
+                if self._client is None:
+                    self._client = connect(at_once=last)
+                    self._send_kept()
+                self._draft.deliver(self._client)
         except Exception as error:  # whatever the store's server or database raises
             self._ask_again = float("inf") if isinstance(error, RunDeletedError) else after(begun)
             if last:
@@ -136,10 +143,11 @@ class Run:
                 tell(f"{_reason(error)}; going on, what it does not have is kept")
             self._lost = True
             return
-        except BaseException as stopped:  # Ctrl-C, as where a silent server is waited for
-            if last and self._draft.left():
+        except KeyboardInterrupt as stopped:  # as where a silent server is waited for
+            if not last:
+                raise
+            if self._draft.left():  # what it tells of is done, and stays
                 self._keep(stopped)
-            raise
         if self._lost:
             tell("answers again, and has all that was kept")
             self._lost = False
@@ -164,7 +172,32 @@ class Run:
         )
 
 
+@contextmanager
+def _left_at_a_signal() -> Iterator[None]:
+    """Let SIGTERM interrupt as SIGINT does, and tell who waits long that it may be left."""
+    if threading.current_thread() is not threading.main_thread():  # no other hears of signals
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    what = "is slow; Ctrl-C leaves it, and what it does not have is kept"
+    slow = threading.Timer(SLOW_S, tell, [what])
+    slow.daemon = True
+    slow.start()
+    try:
+        yield
+    finally:
+        slow.cancel()
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
 def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
     return str(error) if isinstance(error, RunDeletedError) else reason(error)
 
 
@@ -201,7 +234,9 @@ def new_run(
 
 
 @contextmanager
-def run_of_weights(weights: Path, name: str, experiment: str | None = None) -> Iterator[Run]:
+def run_of_weights(
+    weights: Path, name: str, experiment: str | None = None, kind: str = GENERATORS
+) -> Iterator[Run]:
     """Give the newest run that trained these weights, of this experiment of DVC's if one did.
 
     Where there is none, one is made.
@@ -210,12 +245,14 @@ def run_of_weights(weights: Path, name: str, experiment: str | None = None) -> I
     ----------
     experiment : str, optional
         DVC's name of it; that which runs if None.
+    kind : str
+        MLflow's experiment for a run that is made.
     """
     digest = sha256(weights)
     tags = provenance.tags() | {WEIGHTS_TAG: digest, "restored": "true"}
     if experiment is not None:
         tags[EXPERIMENT_TAG] = experiment
-    run = Run(Draft(GENERATORS, name, tags, weights=digest))
+    run = Run(Draft(kind, name, tags, weights=digest))
     try:
         yield run
     finally:

@@ -10,9 +10,11 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from sqlalchemy import make_url
 
 from cinegan.workspace import main_checkout
 
@@ -69,14 +71,20 @@ def after(begun: float) -> float:
 
 def _connect() -> Any:
     mlflow = quiet_mlflow()
-    lock = main_checkout() / ".mlflow.lock"
     # Two processes that create one sqlite store or experiment at once would break it.
-    with FileLock(lock, timeout=120) if _is_sqlite() else nullcontext():
+    with alone() if _is_sqlite() else nullcontext():
         client = mlflow.MlflowClient(tracking_uri=store())
         for name in EXPERIMENTS:
             if client.get_experiment_by_name(name) is None:
                 _create_experiment(client, name)
     return client
+
+
+def alone() -> FileLock:
+    """Keep others from the store: those of this checkout, of a SQLite file all who write to it."""
+    database = make_url(store()).database if _is_sqlite() else None
+    folder = Path(database).absolute().parent if database else main_checkout()
+    return FileLock(folder / ".mlflow.lock", timeout=120)
 
 
 def _is_sqlite() -> bool:

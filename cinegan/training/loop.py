@@ -125,7 +125,8 @@ def train(
     with strategy.scope(), spread.loss_explained(name), alone:
         training = _Training(name, model, schedule, record, cycles_at, vectors, states, run)
         training.begin(start)
-        # A signal after the last step is too late: what is left takes seconds.
+        # A signal after the last step is too late: what is left takes seconds, or a minute where
+        # MLflow is silent.
         with _stop_signals() as stopped:
             training.go_on(stopped)
             states.check(training.step.state())
@@ -137,15 +138,13 @@ def train(
                     shutil.copytree(states.snapshots, partial / "snapshots")
                     digest = sha256(partial / WEIGHTS)
                 _write_curves(curves, training.history)
+                run.tags({WEIGHTS_TAG: digest})
+                run.artifact(folder, "model")
+                run.artifact(curves, "model")
                 # A finished state would make the next run look reproducible untrained. It goes
-                # last: until all is written, the same command must find it.
+                # last: until all is written and told, the same command must find it.
                 states.delete()
         spread.meet()  # a worker that is done before would look like one that is lost
-    if not chief:
-        return
-    run.tags({WEIGHTS_TAG: digest})
-    run.artifact(folder, "model")
-    run.artifact(curves, "model")
 
 
 def prepare(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import requests
 from imports import ROOT
-from journals import forgetful_server, runs_of
+from journals import forgetful_server, runs_of, silent_server
 
 from cinegan.files import sha256
 from cinegan.tracking import outbox, store
@@ -272,14 +273,55 @@ def test_what_arrived_before_a_sending_was_stopped_is_not_sent_again(checkout, m
 
 
 def test_a_run_whose_last_sending_is_interrupted_is_kept(checkout, monkeypatch, capsys):
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         failing(patch, "end", KeyboardInterrupt(), "FINISHED")
         with new_run("x"):
-            pass
-    assert "KeyboardInterrupt; what it does not have of x lies in" in capsys.readouterr().err
+            pass  # what the run tells of is done, and is not undone
+    assert "interrupted; what it does not have of x lies in" in capsys.readouterr().err
     assert outbox.send(connect()) == []
     _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
     assert run.info.status == "FINISHED"
+
+
+def test_an_interrupted_work_stays_interrupted_whatever_becomes_of_its_run(checkout, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        failing(patch, "end", KeyboardInterrupt(), "FAILED")
+        with new_run("x"):
+            raise KeyboardInterrupt
+    assert outbox.send(connect()) == []
+    _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert run.info.status == "FAILED"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_silent_server_and_the_work_is_done(bare_checkout, number, tmp_path):
+    with silent_server() as (url, _):
+        program = (
+            "from cinegan.tracking.runs import new_run\n"
+            "with new_run('x'): pass\n"  # asked in vain as it begins, and once more at its end
+            "print('done')"
+        )
+        environment = {
+            **os.environ,
+            **{"MLFLOW_TRACKING_URI": url, "PYTHONPATH": str(ROOT)},
+            **{"MLFLOW_HTTP_REQUEST_TIMEOUT": "2", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"},
+        }
+        with subprocess.Popen(
+            [sys.executable, "-c", f"import cinegan.tracking.runs as r; r.SLOW_S = 0.1\n{program}"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            told = ""
+            while "is slow" not in told:
+                told = process.stderr.readline()
+                assert told, "it ended, and was not slow"
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "done\n")
+    assert "interrupted; what it does not have of x lies in" in err
+    assert len(outbox.kept()) == 1
 
 
 def test_a_run_that_a_colleague_deleted_costs_nothing_but_a_line(checkout, monkeypatch, capsys):

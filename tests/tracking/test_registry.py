@@ -105,6 +105,31 @@ def test_a_trials_generator_is_a_version_that_gets_its_card_when_it_is_judged(ch
     assert (folder / "card.md").read_text() == "what it is"
 
 
+@pytest.mark.parametrize("fault", ["deleted", "damaged"])
+def test_weights_whose_version_is_not_whole_any_more_are_a_new_one(checkout, fault):
+    register(checkout, "weights")
+    client = mlflow.MlflowClient(f"sqlite:///{checkout}/mlflow.db")
+    version = client.get_model_version_by_alias(MODEL, "dcgan64")
+    for path in (checkout / "mlartifacts").rglob("generator.weights.h5"):
+        path.write_text("torn") if fault == "damaged" else path.unlink()
+    if fault == "deleted":
+        client.delete_run(version.run_id)
+    register(checkout, "weights")
+    aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    assert (aliases, set(versions)) == ({"dcgan64": 2}, {1, 2})
+    folder = fetch(f"models:/{MODEL}@dcgan64", checkout / "got")
+    assert (folder / "generator.weights.h5").read_text() == "weights"
+
+
+def test_an_alias_that_goes_to_other_weights_is_told(checkout, capsys):
+    register(checkout, "weights")
+    register(checkout, "weights")
+    assert capsys.readouterr().err == ""
+    register(checkout, "others")
+    told = f"{MODEL}@dcgan64 was version 1, and is 2 from now on\n"
+    assert capsys.readouterr().err.endswith(told)
+
+
 def test_the_best_is_the_lowest_of_those_judged_on_the_same_real_cycles(checkout):
     uri, real = f"sqlite:///{checkout}/mlflow.db", {"kid_texture_floor": 0.2}
     mark_best(MODEL, "kid_texture_test", real)  # nothing is there yet
@@ -160,24 +185,25 @@ def test_processes_that_mark_the_best_at_once_leave_the_best_marked(checkout):
 
 
 def test_what_another_checkout_marks_meanwhile_is_looked_at_again(
-    checkout, monkeypatch, tmp_path_factory
+    server, bare_checkout, monkeypatch, tmp_path_factory
 ):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{checkout}/mlflow.db")
-    register(checkout, "a", kid_texture_test=10.0)
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    mark = mlflow.MlflowClient.set_registered_model_alias
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    with server.running():
+        register(bare_checkout, "a", kid_texture_test=10.0)
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        mark = mlflow.MlflowClient.set_registered_model_alias
 
-    def overtaken(*words):
-        monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", mark)
-        monkeypatch.chdir(elsewhere)
-        register(elsewhere, "b", kid_texture_test=9.0, name="cinegan64")
+        def overtaken(*words):
+            monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", mark)
+            monkeypatch.chdir(elsewhere)
+            register(elsewhere, "b", kid_texture_test=9.0, name="cinegan64")
+            mark_best(MODEL, "kid_texture_test", REAL)
+            monkeypatch.chdir(bare_checkout)
+            mark(*words)
+
+        monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", overtaken)
         mark_best(MODEL, "kid_texture_test", REAL)
-        monkeypatch.chdir(checkout)
-        mark(*words)
-
-    monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", overtaken)
-    mark_best(MODEL, "kid_texture_test", REAL)
-    assert registry_of(f"sqlite:///{checkout}/mlflow.db")[0]["best"] == 2
+        assert registry_of(server.url)[0]["best"] == 2
 
 
 def test_a_registered_version_is_fetched_to_another_folder(checkout, monkeypatch, tmp_path_factory):

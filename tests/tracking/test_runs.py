@@ -13,6 +13,7 @@ import pytest
 from journals import runs_of
 
 from cinegan.files import sha256
+from cinegan.tracking import machine
 from cinegan.tracking.outbox import PARENT_TAG, WEIGHTS_TAG
 from cinegan.tracking.runs import Run, linked, new_run, run_of_weights
 from cinegan.tracking.store import COMPARISONS, NOTE_TAG, STUDIES
@@ -141,7 +142,7 @@ def test_git_dvc_and_the_command_are_recorded(checkout, monkeypatch):
 
 
 def test_what_the_machine_does_is_recorded_beside(checkout, monkeypatch):
-    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    monkeypatch.setattr(machine, "EVERY_S", 0.1)
     until = time.monotonic() + 1
     with new_run("x", monitored=True):
         while time.monotonic() < until:
@@ -161,18 +162,26 @@ def test_what_the_machine_does_is_recorded_beside(checkout, monkeypatch):
     assert run.info.start_time <= times[0] < times[-1] <= run.info.end_time
 
 
-def test_a_system_that_does_not_tell_what_it_does_stops_nothing(checkout, monkeypatch, capsys):
-    def unknown():
+def test_a_meter_that_cannot_be_read_is_told_of_once_and_the_others_go_on(
+    checkout, monkeypatch, capsys
+):
+    def unknown(*_):
         raise RuntimeError("no such counter")
 
-    monkeypatch.setattr("psutil.cpu_percent", unknown)
+    monkeypatch.setattr(machine, "EVERY_S", 0.1)
+    monkeypatch.setattr("psutil.net_io_counters", lambda: None)  # a system without a network
+    monkeypatch.setattr("psutil.disk_usage", unknown)
     with new_run("x", monitored=True) as run:
+        time.sleep(0.5)
         run.metrics({"loss": 1.0})
-    _, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
-    assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 1.0})
-    assert capsys.readouterr().err.endswith(
-        "what the machine is busy with is not told: no such counter\n"
-    )
+    client, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert (run.info.status, run.data.metrics["loss"]) == ("FINISHED", 1.0)
+    read = client.get_metric_history(run.info.run_id, "system/cpu_utilization_percentage")
+    assert len(read) >= 3
+    assert not [key for key in run.data.metrics if "disk" in key or "network" in key]
+    network, disk = capsys.readouterr().err.splitlines()
+    assert "what the network is busy with is not told: " in network
+    assert disk.endswith("what the disk is busy with is not told: no such counter")
 
 
 def test_without_a_draft_a_run_is_silent(bare_checkout, capsys):
@@ -185,23 +194,54 @@ def test_without_a_draft_a_run_is_silent(bare_checkout, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def _train(folder: str) -> None:
+def test_a_persons_own_run_of_weights_that_others_trained_too_is_added_to(checkout, monkeypatch):
+    weights = checkout / "w.h5"
+    weights.write_bytes(b"the same recipe, the same bytes")
+    for who in ("ann", "ben"):
+        monkeypatch.setenv("LOGNAME", who)
+        with new_run("dcgan64") as run:
+            run.tags({WEIGHTS_TAG: sha256(weights)})
+        time.sleep(0.01)
+    monkeypatch.setenv("LOGNAME", "ann")
+    with run_of_weights(weights, "dcgan64") as run:
+        run.metrics({"kid": 3.0})
+    _, (anns, bens) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert (anns.data.tags["mlflow.user"], anns.data.metrics) == ("ann", {"kid": 3.0})
+    assert (bens.data.tags["mlflow.user"], bens.data.metrics) == ("ben", {})
+
+
+def test_a_run_that_is_made_for_weights_is_of_the_kind_that_is_asked_for(checkout):
+    weights = checkout / "w.h5"
+    weights.write_bytes(b"of a part of the patients")
+    with run_of_weights(weights, "dcgan64 of 50 % of the patients, 0", kind=STUDIES):
+        pass
+    client, (run,) = runs_of(f"sqlite:///{checkout}/mlflow.db")
+    assert client.get_experiment(run.info.experiment_id).name == STUDIES
+
+
+def _train(folder: str, uri: str) -> None:
     import os
 
     os.chdir(folder)
+    os.environ["MLFLOW_TRACKING_URI"] = uri
     with new_run("x") as run:
         run.metrics({"loss": 1.0})
 
 
-def test_processes_that_meet_at_an_empty_store_do_not_break_it(bare_checkout):
-    context = get_context("spawn")
-    processes = [context.Process(target=_train, args=(str(bare_checkout),)) for _ in range(2)]
+@pytest.mark.parametrize("checkouts", [["one", "one"], ["one", "two"]])
+def test_processes_that_meet_at_an_empty_store_do_not_break_it(bare_checkout, checkouts):
+    context, uri = get_context("spawn"), f"sqlite:///{bare_checkout}/shared.db"
+    folders = [bare_checkout / name for name in checkouts]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+    processes = [context.Process(target=_train, args=(str(folder), uri)) for folder in folders]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    _, runs = runs_of(f"sqlite:///{bare_checkout}/mlflow.db")
+    _, runs = runs_of(uri)
     assert [run.data.metrics for run in runs] == [{"loss": 1.0}] * 2
+    assert not list(bare_checkout.glob("*/.mlflow-unsent"))
 
 
 def test_a_real_server_takes_runs_and_serves_their_artifacts(server, bare_checkout, monkeypatch):

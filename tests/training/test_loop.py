@@ -371,6 +371,21 @@ def test_one_cycle_is_too_few(train):
         train(patients=np.array(["a"]))
 
 
+def test_a_state_stays_until_all_is_told(train, monkeypatch):
+    told = []
+
+    class Told(Run):
+        def tags(self, values):
+            told.extend(values)
+
+        def artifact(self, path, folder=None):
+            told.append(path.name)
+
+    monkeypatch.setattr(Checkpoints, "delete", lambda self: told.append("the state goes"))
+    train(run=Told())
+    assert told == ["weights_sha256", "tiny", "training.csv", "the state goes"]
+
+
 def test_a_server_that_goes_and_comes_back_costs_a_training_nothing(
     train, whole, left, blank_store, tmp_path_factory, monkeypatch, capsys
 ):
