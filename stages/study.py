@@ -79,10 +79,9 @@ def _register(study: Study, share: int, seed: int, tables: Mapping[Cell, pd.Data
     cells = [Cell(arm, share, seed) for arm in study.gan_arms]
     if study.protocol == "split" and share == 100:  # the pipeline's own, which `evaluate` registers
         return
-    if not any(len(tables[cell]) for cell in cells):  # nobody could be taught
-        return
     if not trained.exists():
-        tell(f"{name}-{share}-{seed} is not registered, since {trained} is not here")
+        if any(len(tables[cell]) for cell in cells):  # else nobody could be taught
+            tell(f"{name}-{share}-{seed} is not registered, since {trained} is not here")
         return
     record, files = read_json(trained / RECORD), (trained / WEIGHTS, trained / RECORD)
     figures = {

@@ -54,6 +54,7 @@ SMALL = {
     "evaluate.encoder_steps": 4,
     "evaluate.inception": "skip",
 }
+EXAMPLES = ("docs/export.md", "docs/serving.md")  # whose Python is run among their commands
 PORTS = (5000, 8000)  # of `make ui` and of a served generator, where nobody names another
 SHELL = ("bash", "-euo", "pipefail", "-c")  # ends at the first command that fails
 PATIENCE_S = 300  # a busy machine takes its time
@@ -75,10 +76,27 @@ SERVING = once(
     if block.serves
     for line in block.text.splitlines()
 )
-OTHERS = once(block for block in HERE if not block.serves and block.page != TUTORIAL)
+# In the order of the pages: what some make, others below read.
+PYTHON = [each for page in EXAMPLES for each in fenced(page) if each.language == "python"]
+(CLIENT,) = [block for block in PYTHON if f":{PORTS[1]}/" in block.text]  # asks a served generator
+OTHERS = sorted(
+    once(
+        block
+        for block in [*HERE, *PYTHON]
+        if not block.serves and block.page != TUTORIAL and block != CLIENT
+    ),
+    key=lambda block: (block.page, block.line),
+)
 
 
 # The pages
+
+
+def test_python_that_is_shown_is_run():
+    shown = {page for page in PAGES for block in fenced(page) if block.language == "python"}
+    extension = (ROOT / "tests/models/test_extension.py").read_text()
+    assert shown == {*EXAMPLES, "docs/models.md"}
+    assert "docs/models.md" in extension
 
 
 def test_shells_commands_are_marked_as_such():
@@ -195,6 +213,13 @@ def run(project, text):
     return done.stdout
 
 
+def as_pasted(block):
+    """A block as a shell takes it."""
+    if block.language == "sh":
+        return block.text
+    return f".venv/bin/python - <<'EOF'\n{block.text}EOF\n"
+
+
 def with_environment(project):
     """Give a checkout the environment that runs the tests, in the place where `make` puts one."""
     (project / ".venv").mkdir()
@@ -259,7 +284,7 @@ def test_a_block_runs_as_it_stands(walked, block):
     if missing:
         assert os.environ.get("CI") != "true", missing
         pytest.skip(f"not installed: {', '.join(missing)}")
-    run(walked, block.text)
+    run(walked, as_pasted(block))
 
 
 def test_a_file_that_was_left_out_is_found_by_its_number(walked):
@@ -303,6 +328,8 @@ def test_a_command_that_serves_answers_until_ctrl_c(walked, command, tmp_path):
             address = re.search(r"http://\S+", process.stdout.readline())
             assert address, (tmp_path / "told").read_text()
             assert answers(address[0], process), (tmp_path / "told").read_text()
+            if f":{PORTS[1]}" in address[0]:
+                run(walked, as_pasted(CLIENT))
             os.killpg(process.pid, signal.SIGINT)
             process.wait(PATIENCE_S)
         finally:
