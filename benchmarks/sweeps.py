@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,8 @@ RATE = f"models.{MODEL}.training.learning_rate"
 RATES = ("0.0001", "0.0002", "0.0003", "0.0004", "0.0005", "0.0006", "0.0007", "0.0008")
 WORKERS, REPETITIONS = 2, 3
 PATIENCE_S = 3600.0
+LOOK_S = 20  # between two looks at the queue
+IDLE_S = 60  # in which workers without work end by themselves
 # What keeps the copy small: it is about the queue.
 SMALL: Mapping[tuple[str, ...], Any] = {
     ("budget",): "smoke",
@@ -106,12 +110,15 @@ def prepared(project: Path) -> Path:
 
 
 def work(project: Path, workers: int = WORKERS) -> list[str]:
-    """Start workers and wait until they end, as they do once the queue is empty.
+    """Start workers and wait until the queue is done.
+
+    They end by themselves once it is empty, unless DVC's word to do so is lost between them: then
+    they wait for more, and are ended here.
 
     Returns
     -------
     list of str
-        What went wrong with the workers themselves.
+        What went wrong with the queue.
     """
     dvc(project, "queue", "start", "--jobs", str(workers))
     files = [
@@ -120,14 +127,34 @@ def work(project: Path, workers: int = WORKERS) -> list[str]:
     ]
     deadline = time.monotonic() + PATIENCE_S
     try:
-        while not all(path.exists() and _ended(path) for path in files):
+        while not _within(LOOK_S, files):
+            if _is_done(project):
+                _within(IDLE_S, files)
+                return []
             if time.monotonic() > deadline:
-                return ["workers did not end"]
-            time.sleep(0.5)
+                return ["the queue was not done"]
+        return []
     finally:
-        if not all(path.exists() and _ended(path) for path in files):
-            dvc(project, "queue", "stop", "--kill")
-    return []
+        if not _within(0, files):
+            dvc(project, "queue", "stop", "--kill")  # the experiments that run
+            for file in files:
+                if file.exists() and not _ended(file):
+                    os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+def _is_done(project: Path) -> bool:
+    """Whether no experiment waits or is in work."""
+    return not re.search(r"\b(Queued|Running)\b", dvc(project, "queue", "status"))
+
+
+def _within(seconds: float, files: Sequence[Path]) -> bool:
+    """Whether the workers end within this time."""
+    deadline = time.monotonic() + seconds
+    while not (over := all(path.exists() and _ended(path) for path in files)):
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.5)
+    return over
 
 
 def _ended(path: Path) -> bool:
@@ -186,10 +213,14 @@ def _run(folder: Path, *command: str) -> str:
     # Workers start `dvc` by its name. Whoever runs this may have a store of their own.
     environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        told = (done.stdout + done.stderr).strip()[-1000:]
-        raise CineganError(f"{' '.join(command)}: {told}")
-    return done.stdout
+    # Not pipes, which workers would hold open until they end.
+    with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as amiss:
+        ended = subprocess.run(
+            command, cwd=folder, env=environment, stdout=told, stderr=amiss, check=False
+        )
+        for file in (told, amiss):
+            file.seek(0)
+        output = told.read()
+        if ended.returncode:
+            raise CineganError(f"{' '.join(command)}: {(output + amiss.read()).strip()[-1000:]}")
+    return output

@@ -5,6 +5,7 @@ The form follows Mitchell et al. 2019, "Model Cards for Model Reporting".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from cinegan.params import FRESH
 CARD = "card.md"
 
 
-def write_card(path: Path, *arguments: Any) -> None:
+def write_card(path: Path, *arguments: Any, **judged: Any) -> None:
     """Write what `card_of` says."""
     with atomic_file(path) as partial:
-        partial.write_text(card_of(*arguments), encoding="utf-8")
+        partial.write_text(card_of(*arguments, **judged), encoding="utf-8")
 
 
 def card_of(
@@ -35,7 +36,9 @@ def card_of(
     record: dict[str, Any],
     weights_sha256: str,
     data_source: str,
-    figures: dict[str, Any],
+    figures: dict[str, Any] | None = None,
+    *,
+    of_val: Mapping[str, float] | None = None,
 ) -> str:
     """The card in Markdown; the same run, the same text.
 
@@ -45,10 +48,12 @@ def card_of(
         The model's own, `model.json`.
     data_source : str
         One of `ORIGINS`.
-    figures : dict
-        What `evaluate` measured of its samples.
+    figures : dict, optional
+        What `evaluate` measured of its samples, if it did.
+    of_val : mapping, optional
+        If it did not: distances to cycles of val patients.
     """
-    made = f"{figures['size']}x{figures['size']} pixels and {record['phases']} phases"
+    made = f"{record['size']}x{record['size']} pixels and {record['phases']} phases"
     paragraphs = [
         f"# {name}",
         f"A generator of synthetic short-axis cine cycles of {made}, 8 bits. **What it makes is "
@@ -66,13 +71,13 @@ def card_of(
                 f"data: {ORIGINS[data_source].what}",
                 f"licence of the data: {ORIGINS[data_source].licence}",
                 f"{record['train_cycles']} cycles of {record['train_patients']} train patients, "
-                f"of the {_field(figures['input'])} (SHA-256 {record['train_sha256']})",
+                f"of the {_field(record['input'])} (SHA-256 {record['train_sha256']})",
             ]
         ),
         "## Training",
         _bullets(_training(record, weights_sha256)),
         "## How true to life",
-        fidelity_told(fidelity_of(figures)),
+        fidelity_told(fidelity_of(figures)) if of_val is None else _against_val(of_val),
         "## How much was copied",
         copies_told(copies_of(figures)),
     ]
@@ -111,6 +116,14 @@ def _training(record: dict[str, Any], weights_sha256: str) -> list[str]:
         f"software: cinegan {cinegan.__version__}",
         f"weights (SHA-256): {weights_sha256}",
     ]
+
+
+def _against_val(distances: Mapping[str, float]) -> str:
+    told = _bullets([f"`{key}`: {value:.3g}" for key, value in distances.items()])
+    return (
+        "Judged beside cycles of val patients alone, as one trial among others; good: as low as "
+        f"can be. What it is on test patients is not known.\n\n{told}"
+    )
 
 
 def _field(shown: str) -> str:

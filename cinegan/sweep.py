@@ -31,10 +31,11 @@ from cinegan.evaluation.features import unfit
 from cinegan.evaluation.kernel import kernel
 from cinegan.evaluation.report import SYNTHETIC, features_of
 from cinegan.evaluation.subsamples import Group, at_size
-from cinegan.files import read_json, rounded
+from cinegan.export.origin import source_of_data
+from cinegan.files import read_json, rounded, sha256
+from cinegan.model_card import CARD, write_card
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import PARAMS_FILE, load_params
-from cinegan.tracking.registry import register
 from cinegan.tracking.runs import flattened, run_of_weights
 
 CHOSEN_BY = "kid_texture_val"  # lower is better
@@ -107,19 +108,20 @@ def judge(model: str, experiment: str, tags: Mapping[str, str]) -> dict[str, Any
         _get(commit, f"data/samples/{model}/cycles.npy", samples)
         _get(commit, f"models/{model}", trained)
         figures = against_val(np.load(samples), Cohort(folder))
-        record = read_json(trained / RECORD)
+        record, card = read_json(trained / RECORD), trained / CARD
+        source = source_of_data(Cohort(folder), load_params().data.source)
+        write_card(card, model, record, sha256(trained / WEIGHTS), source, of_val=figures)
         with run_of_weights(trained / WEIGHTS, model, experiment) as run:
             run.metrics(figures, group="figures")
             run.tags(tags)
-            register(
-                run,
+            run.version(
                 contest(record),
                 model,
-                (trained / WEIGHTS, trained / RECORD),
+                (trained / WEIGHTS, trained / RECORD, card),
                 (record["size"], record["size"], record["phases"]),
                 figures,
                 alias=f"{model}-{experiment}",
-                again=f"python -m cinegan.sweep judge {model} {experiment}",
+                provisional=True,
             )
     return figures
 

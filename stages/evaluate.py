@@ -18,7 +18,6 @@ from cinegan.files import read_json, sha256, sha256_of_arrays, write_json
 from cinegan.model_card import CARD, write_card
 from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import load_params
-from cinegan.tracking.registry import register
 from cinegan.tracking.runs import run_of_weights
 from cinegan.training.runtime import configure
 
@@ -73,7 +72,7 @@ def main(arguments: Sequence[str]) -> None:
         digest = sha256_of_arrays(real["test"])
         run.dataset(f"{model.input}, test, {size}", digest, model.folder, "evaluation", of_test)
         files = (trained / WEIGHTS, trained / RECORD, card)
-        register(run, contest(row), name, files, (size, size, record["phases"]), row)
+        run.version(contest(row), name, files, (size, size, record["phases"]), row)
     reasons = {key: value for key, value in report.items() if key.endswith("_reason")}
     print("\n".join(f"{key}: {value}" for key, value in report.items() if key not in reasons))
     for reason in dict.fromkeys(reasons.values()):

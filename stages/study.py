@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from cinegan.comparison import contest
+from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
-from cinegan.files import atomic_file, read_json, write_json
+from cinegan.export.origin import source_of_data
+from cinegan.files import atomic_file, read_json, sha256, write_json
+from cinegan.model_card import CARD, write_card
 from cinegan.models import RECORD, WEIGHTS
-from cinegan.params import Study, load_params
+from cinegan.params import Params, load_params
 from cinegan.sampling import RECORD as SAMPLES_RECORD
 from cinegan.study.analysis import compare_arms, headline, mean_scores
 from cinegan.study.figure import draw_study
 from cinegan.study.judging import Cell, read_scores, remove_others
 from cinegan.study.table import table_of
-from cinegan.tracking.registry import register
 from cinegan.tracking.runs import linked, new_run, run_of_weights
 from cinegan.tracking.store import STUDIES, tell
 
@@ -59,7 +62,7 @@ def main(_: Sequence[str]) -> None:
                 child.metrics(mean_scores(of_cell))
     for share in study.shares:
         for seed in study.seeds:
-            _register(study, share, seed, tables)
+            _register(params, share, seed, tables)
 
 
 def _generators(shares: Sequence[int], seeds: Sequence[int]) -> list[str]:
@@ -73,17 +76,23 @@ def _generators(shares: Sequence[int], seeds: Sequence[int]) -> list[str]:
     ]
 
 
-def _register(study: Study, share: int, seed: int, tables: Mapping[Cell, pd.DataFrame]) -> None:
-    """Register the generator that a part of the patients taught, with what it taught in turn."""
-    name, trained = study.gan, GENERATED / f"{share}-{seed}" / "model"
+def _register(params: Params, share: int, seed: int, tables: Mapping[Cell, pd.DataFrame]) -> None:
+    """Register the generator that a part of the patients taught, with what it taught in turn.
+
+    What it reads beside the scores is for the journal alone: it may not be here.
+    """
+    study, name = params.study, params.study.gan
+    trained = GENERATED / f"{share}-{seed}" / "model"
+    cycles = Path(params.model_named(name).folder)
     cells = [Cell(arm, share, seed) for arm in study.gan_arms]
     if study.protocol == "split" and share == 100:  # the pipeline's own, which `evaluate` registers
         return
-    if not trained.exists():
-        if any(len(tables[cell]) for cell in cells):  # else nobody could be taught
-            tell(f"{name}-{share}-{seed} is not registered, since {trained} is not here")
+    if not any(len(tables[cell]) for cell in cells):  # nobody could be taught
         return
-    record, files = read_json(trained / RECORD), (trained / WEIGHTS, trained / RECORD)
+    if missing := [str(folder) for folder in (trained, cycles) if not folder.exists()]:
+        tell(f"{name}-{share}-{seed} is not registered, since {missing[0]} is not here")
+        return
+    record, digest = read_json(trained / RECORD), sha256(trained / WEIGHTS)
     figures = {
         f"{cell.arm}.{key}": value
         for cell in cells
@@ -91,16 +100,20 @@ def _register(study: Study, share: int, seed: int, tables: Mapping[Cell, pd.Data
     }
     told = {"protocol": study.protocol, "share": share, "seed": seed, **figures}
     title = f"{name} of {share} % of the patients, {seed}"
-    with run_of_weights(files[0], title, kind=STUDIES) as run:
-        register(
-            run,
+    with (
+        TemporaryDirectory() as folder,
+        run_of_weights(trained / WEIGHTS, title, kind=STUDIES) as run,
+    ):
+        card = Path(folder) / CARD
+        write_card(card, name, record, digest, source_of_data(Cohort(cycles), params.data.source))
+        run.version(
             f"{contest(record)}-study",
             name,
-            files,
+            (trained / WEIGHTS, trained / RECORD, card),
             (record["size"], record["size"], record["phases"]),
             told,
             alias=f"{name}-{share}-{seed}",
-            again="dvc repro -f -s study",
+            provisional=True,
         )
 
 

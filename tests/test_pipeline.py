@@ -424,7 +424,7 @@ def test_a_training_is_one_run_that_later_stages_add_to(project):
     assert {"model", "samples", "evaluation", "images", "generator"} <= kept
 
 
-def test_what_was_judged_is_registered_and_the_best_of_its_contest_is_marked(project):
+def test_what_was_judged_is_registered_and_the_best_of_its_contest_is_marked(project, tmp_path):
     import mlflow
 
     client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
@@ -449,6 +449,11 @@ def test_what_was_judged_is_registered_and_the_best_of_its_contest_is_marked(pro
     card = (project / "metrics/plots/pggan256/card.md").read_text()
     assert named.tags["weights_sha256"] in card
     assert "the digital phantom of cinegan" in card
+    artifact = f"{part.source}/data/dcgan64/card.md"
+    told = Path(mlflow.artifacts.download_artifacts(artifact, dst_path=str(tmp_path))).read_text()
+    assert digest in told
+    assert "of the ventricles, cut out" in told
+    assert "nothing is known of how true to life" in told
 
 
 # Parameters declared against those read

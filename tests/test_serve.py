@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import requests
 from imports import ROOT
+from journals import mark_best
 from loopback import free_port, serving
 from small_generator import LABELS, PHASES, SIZE, make_generator, record_with
 
@@ -30,7 +31,7 @@ from cinegan.sampling import draw_cycles
 from cinegan.serve import app
 from cinegan.serve.__main__ import main
 from cinegan.serve.model import Asked, Served
-from cinegan.tracking.registry import fetch, mark_best, register
+from cinegan.tracking.registry import fetch
 from cinegan.tracking.runs import new_run
 from cinegan.tracking.store import store as address
 from cinegan.training.networks import load_generator
@@ -60,8 +61,8 @@ def store(generator, tmp_path_factory):
         patched.delenv("MLFLOW_TRACKING_URI", raising=False)
         with new_run(NAME) as run:
             files = [generator / each for each in (WEIGHTS, RECORD, CARD)]
-            register(run, MODEL, NAME, files, (SIZE, SIZE, PHASES), FIGURES)
-        mark_best(MODEL, "kid_texture_test", {"kid_texture_floor": 0.5})
+            run.version(MODEL, NAME, files, (SIZE, SIZE, PHASES), FIGURES)
+        mark_best(MODEL, {"kid_texture_floor": 0.5})
         return address()
 
 
@@ -356,6 +357,17 @@ def test_a_card_tells_data_budget_floors_copies_use_and_limits(source, told):
     assert "begun from models/other" in card_of(
         NAME, record_with(start_from="models/other"), "f" * 64, source, FIGURES
     )
+
+
+def test_a_card_of_what_was_not_judged_on_test_patients_says_so():
+    text = card_of(NAME, record_with(), "f" * 64, "phantom")
+    assert "nothing is known of how true to life" in text
+    assert "nothing is known of how much was copied" in text
+    trial = card_of(NAME, record_with(), "f" * 64, "phantom", of_val={"kid_texture_val": 2.125})
+    assert "cycles of val patients alone" in trial
+    assert "- `kid_texture_val`: 2.12" in trial
+    assert "true to life they are" not in trial
+    assert "nothing is known of how much was copied" in trial
 
 
 def test_the_committed_models_noise_is_warned_of_in_its_card():

@@ -21,8 +21,10 @@ from filelock import FileLock, Timeout
 
 from cinegan.errors import CineganError
 from cinegan.files import atomic_folder, read_json, write_json
+from cinegan.tracking.registry import mark_best, register
 from cinegan.tracking.store import (
     EXPERIMENTS,
+    WEIGHTS_TAG,
     asked_once,
     experiment_id,
     public,
@@ -33,13 +35,13 @@ from cinegan.tracking.store import (
 from cinegan.workspace import main_checkout
 
 FOLDER, DRAFT = ".mlflow-unsent", "run.json"
-WEIGHTS_TAG = "weights_sha256"
 EXPERIMENT_TAG = "dvc_exp_name"
 DRAFT_TAG = "mlflow.cinegan.draft"  # whose name begins so, MLflow's pages do not show
 USER_TAG = "mlflow.user"
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's UI nests runs
 AT_ONCE = {"metrics": 1000, "params": 100}  # that a server takes
 REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "MALFORMED_REQUEST"}
+MISSING = "RESOURCE_DOES_NOT_EXIST"
 TOO_LARGE = 413  # HTTP's word for a file that is more than a server, or a proxy before it, takes
 SEND = "python -m cinegan.tracking send"
 
@@ -146,7 +148,7 @@ class Draft:
     def _check_refusal(self, client: Any, kind: str, error: Exception) -> None:
         """Tell of what the store will never take; raise anything that may yet pass."""
         code = getattr(error, "error_code", None)
-        if code == "RESOURCE_DOES_NOT_EXIST" or self._is_deleted(client, code):
+        if self._is_deleted(client, code):
             raise RunDeletedError(
                 f"run {self.name} ({self.run_id}) was deleted; `mlflow runs restore --run-id "
                 f"{self.run_id}` brings it back"
@@ -158,7 +160,14 @@ class Draft:
         tell(f"{kind} of run {self.name} left out, since it refuses them: {reason(error)}")
 
     def _is_deleted(self, client: Any, code: str | None) -> bool:
-        return code in REFUSALS and client.get_run(self.run_id).info.lifecycle_stage == "deleted"
+        if code not in {*REFUSALS, MISSING}:
+            return False
+        try:
+            return client.get_run(self.run_id).info.lifecycle_stage == "deleted"
+        except Exception as error:  # whatever the store's server or database raises
+            if getattr(error, "error_code", None) != MISSING:
+                raise
+            return True
 
 
 def run_with(client: Any, digest: str, tags: Mapping[str, str]) -> Any:
@@ -232,6 +241,14 @@ def _tell_artifact(client: Any, run_id: str, what: dict[str, Any]) -> None:
     action(run_id, str(path), what["folder"])
 
 
+def _tell_version(client: Any, run_id: str, what: dict[str, Any]) -> None:
+    register(client, run_id, **what)
+
+
+def _tell_best(client: Any, _: str, what: dict[str, Any]) -> None:
+    mark_best(client, **what)
+
+
 def _tell_end(client: Any, run_id: str, what: dict[str, Any]) -> None:
     client.set_terminated(run_id, status=what["status"], end_time=what["time"])
 
@@ -243,6 +260,8 @@ TELL: dict[str, Callable[[Any, str, Any], None]] = {
     "datasets": _tell_datasets,
     "picture": _tell_picture,
     "artifact": _tell_artifact,
+    "version": _tell_version,
+    "best": _tell_best,
     "end": _tell_end,
 }
 
@@ -281,6 +300,12 @@ def _stored(draft: Draft, folder: Path) -> dict[str, Any]:
                 copied.parent.mkdir()
                 (shutil.copytree if path.is_dir() else shutil.copy2)(path, copied)
                 what = {**what, "path": f"{place}/{path.name}"}
+            case "version":
+                if not all(Path(file).exists() for file in what["files"]):
+                    continue
+                (folder / place).mkdir()
+                copies = [shutil.copy2(file, folder / place) for file in what["files"]]
+                what = {**what, "files": [f"{place}/{Path(copy).name}" for copy in copies]}
         entries.append([kind, what])
     children = [_stored(child, folder) for child in draft.children]
     return {**vars(draft), "entries": entries, "children": children}
@@ -298,6 +323,8 @@ def _draft(told: dict[str, Any], folder: Path) -> Draft:
             what["pixels"] = np.load(folder / what["pixels"])
         elif kind == "artifact":
             what["path"] = str(folder / what["path"])
+        elif kind == "version":
+            what["files"] = [str(folder / file) for file in what["files"]]
     children = [_draft(child, folder) for child in told.pop("children")]
     return Draft(**told, children=children)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,12 +15,10 @@ import numpy as np
 import cinegan
 from cinegan.errors import CineganError
 from cinegan.files import sha256
-from cinegan.tracking.outbox import WEIGHTS_TAG
-from cinegan.tracking.runs import Run
 from cinegan.tracking.store import (
+    WEIGHTS_TAG,
     alone,
     as_default_store,
-    connect,
     public,
     quiet_mlflow,
     reason,
@@ -36,70 +33,43 @@ BEST = "best"
 
 
 def register(
-    run: Run,
+    client: Any,
+    run_id: str,
+    *,
     model: str,
     name: str,
-    files: Sequence[Path],
-    shape: tuple[int, int, int],
-    figures: Mapping[str, Any],
-    *,
-    alias: str = "",
-    again: str = "",
+    files: Sequence[str],
+    shape: Sequence[int],
+    figures: Mapping[str, str],
+    alias: str,
+    provisional: bool,
 ) -> None:
-    """Make a run's weights a version of a registered model.
+    """Make a run's weights a version of a registered model, as `Run.version` tells of it.
 
     Weights that are a version already stay that version, which is told the new figures.
 
-    Parameters
-    ----------
-    model : str
-        The registered model.
-    name : str
-        Of the generator.
-    files : sequence of Path
-        The weights, what rebuilds them, and their card if they have one.
-    shape : tuple of int
-        Of a cycle, (H, W, T).
-    figures : mapping
-        Kept as tags.
-    alias : str
-        That then points to this version: the generator's name where it is empty. What MLflow does
-        not take in one becomes a hyphen.
-    again : str
-        The command that does it where it fails; empty for `evaluate`'s.
+    Raises
+    ------
+    Exception
+        Whatever the registry's server or database raises. To do it again does no harm.
     """
-    alias = re.sub(r"[^\w-]", "-", alias or name)
-    again = f"{alias} is not registered; `{again or f'dvc repro -f -s evaluate@{name}'}` does it"
-    run.send()
-    if run.run_id is None:
-        tell(again)
-        return
-    try:
-        client = connect()
-        with alone():
-            digest = sha256(files[0])
-            made = [
-                version
-                for version in _versions(client, model, {WEIGHTS_TAG: digest})
-                if _is_whole(client, version, files[0].name)
-            ]
-            version = (
-                made[0] if made else _new_version(client, run.run_id, model, name, files, shape)
-            )
-            for key, value in figures.items():
-                client.set_model_version_tag(model, version.version, key, _told(value))
-            before = client.get_registered_model(model).aliases.get(alias, version.version)
-            if str(before) != str(version.version):
-                tell(f"{model}@{alias} was version {before}, and is {version.version} from now on")
-            client.set_registered_model_alias(model, alias, version.version)
-            for card in files[2:]:
-                if made:
-                    folder = f"{REGISTERED}/data/{version.tags['model']}"
-                    client.log_artifact(version.run_id, str(card), folder)
-                told = f"{name}; {card.name} among its artifacts says what it is and is not"
-                client.update_model_version(model, version.version, told)
-    except Exception as error:  # whatever the registry's server or database raises
-        tell(f"{reason(error)}; going on, but {again}")
+    weights, _, card = paths = [Path(file) for file in files]
+    with alone():
+        made = [
+            version
+            for version in _versions(client, model, {WEIGHTS_TAG: sha256(weights)})
+            if _is_whole(client, version, weights.name)
+        ]
+        version = made[0] if made else _new_version(client, run_id, model, name, paths, shape)
+        for key, value in figures.items():
+            client.set_model_version_tag(model, version.version, key, value)
+        before = client.get_registered_model(model).aliases.get(alias, version.version)
+        if str(before) != str(version.version):
+            tell(f"{model}@{alias} was version {before}, and is {version.version} from now on")
+        client.set_registered_model_alias(model, alias, version.version)
+        if made and not provisional:
+            folder = f"{REGISTERED}/data/{version.tags['model']}"
+            client.log_artifact(version.run_id, str(card), folder)
 
 
 def _is_whole(client: Any, version: Any, weights: str) -> bool:
@@ -119,7 +89,7 @@ def _new_version(
     model: str,
     name: str,
     files: Sequence[Path],
-    shape: tuple[int, int, int],
+    shape: Sequence[int],
 ) -> Any:
     from mlflow.exceptions import MlflowException
 
@@ -143,11 +113,11 @@ def _new_version(
         f"{client.get_run(run_id).info.artifact_uri}/{REGISTERED}",
         run_id,
         tags={"model": name, WEIGHTS_TAG: digest},
-        description=f"{name}; without a card, since it was not judged on test patients",
+        description=f"{name}; {files[-1].name} among its artifacts says what it is and is not",
     )
 
 
-def mark_best(model: str, figure: str, real: Mapping[str, Any]) -> None:
+def mark_best(client: Any, *, model: str, figure: str, real: Mapping[str, str]) -> None:
     """Let the alias `best` point to a registered model's version of the lowest figure.
 
     Parameters
@@ -156,26 +126,24 @@ def mark_best(model: str, figure: str, real: Mapping[str, Any]) -> None:
         Such as "kid_texture_test".
     real : mapping
         Figures that versions share which were judged on the same real cycles; others are no rivals.
+
+    Raises
+    ------
+    Exception
+        Whatever the registry's server or database raises.
     """
-    try:
-        client = connect()
-        with alone():
-            # Another checkout may register or mark one meanwhile: look until nobody has.
-            while (best := _best(client, model, figure, real)) and not _is_marked(client, best):
-                client.set_registered_model_alias(model, BEST, best.version)
-    except Exception as error:  # whatever the registry's server or database raises
-        tell(
-            f"{reason(error)}; going on, but the best of {model} is not marked; `dvc repro -f -s "
-            "compare` does it"
-        )
+    with alone():
+        # Another checkout may register or mark one meanwhile: look until nobody has.
+        while (best := _best(client, model, figure, real)) and not _is_marked(client, best):
+            client.set_registered_model_alias(model, BEST, best.version)
 
 
-def _best(client: Any, model: str, figure: str, real: Mapping[str, Any]) -> Any:
+def _best(client: Any, model: str, figure: str, real: Mapping[str, str]) -> Any:
     """The version of the lowest figure among rivals; None if there are none."""
     rivals = [
         version
-        for version in _versions(client, model, {key: _told(real[key]) for key in real})
-        if version.tags.get(figure, _told(None)) != _told(None)
+        for version in _versions(client, model, real)
+        if version.tags.get(figure, as_tag(None)) != as_tag(None)
     ]
     return min(rivals, key=lambda each: (float(each.tags[figure]), int(each.version)), default=None)
 
@@ -229,12 +197,12 @@ def _versions(client: Any, model: str, tags: Mapping[str, str]) -> list[Any]:
     return [each for each in found if tags.items() <= each.tags.items()]
 
 
-def _told(value: Any) -> str:
-    """A tag's text."""
+def as_tag(value: Any) -> str:
+    """A figure as the text of a version's tag."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _save_pyfunc(path: Path, data: Path, shape: tuple[int, int, int], digest: str) -> None:
+def _save_pyfunc(path: Path, data: Path, shape: Sequence[int], digest: str) -> None:
     """Write weights as MLflow's model: a folder of theirs, and which module loads it."""
     import mlflow
     import pandas as pd

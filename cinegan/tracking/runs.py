@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,13 @@ from cinegan.tracking.machine import Machine
 from cinegan.tracking.outbox import (
     EXPERIMENT_TAG,
     SEND,
-    WEIGHTS_TAG,
     Draft,
     RunDeletedError,
     now_ms,
     run_with,
 )
-from cinegan.tracking.store import GENERATORS, NOTE_TAG, after, connect, reason, tell
+from cinegan.tracking.registry import as_tag
+from cinegan.tracking.store import GENERATORS, NOTE_TAG, WEIGHTS_TAG, after, connect, reason, tell
 
 SLOW_S = 5  # after which who waits for the last sending is told so
 DIGEST = 16  # characters of a SHA-256 that tell data apart; MLflow takes 36 at most
@@ -47,11 +48,6 @@ class Run:
         self._client: Any = None
         self._ask_again = 0.0  # by the monotonic clock
         self._lost = False
-
-    @property
-    def run_id(self) -> str | None:
-        """The store's id of the run, once all that was told has arrived."""
-        return self._draft.run_id if self._draft and not self._draft.entries else None
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Record parameters; nested mappings are joined by dots."""
@@ -107,6 +103,63 @@ class Run:
         """Keep a grey picture, (H, W) uint8, as one of a series over training."""
         what = {"pixels": picture[..., None], "key": key, "step": _step(kimg), "time": now_ms()}
         self._tell("picture", what)
+
+    def version(
+        self,
+        model: str,
+        name: str,
+        files: Sequence[Path],
+        shape: tuple[int, int, int],
+        figures: Mapping[str, Any],
+        *,
+        alias: str = "",
+        provisional: bool = False,
+    ) -> None:
+        """Make the run's weights a version of a registered model.
+
+        Parameters
+        ----------
+        model : str
+            The registered model.
+        name : str
+            Of the generator.
+        files : sequence of Path
+            The weights, what rebuilds them, and their card.
+        shape : tuple of int
+            Of a cycle, (H, W, T).
+        figures : mapping
+            Kept as tags.
+        alias : str
+            That then points to this version: the generator's name where it is empty. What MLflow
+            does not take in one becomes a hyphen.
+        provisional : bool
+            Whether test patients are yet to judge it; weights that are a version already then keep
+            the card that they have.
+        """
+        what = {
+            "model": model,
+            "name": name,
+            "files": [str(file) for file in files],
+            "shape": shape,
+            "figures": {key: as_tag(value) for key, value in figures.items()},
+            "alias": re.sub(r"[^\w-]", "-", alias or name),
+            "provisional": provisional,
+        }
+        self._tell("version", what)
+
+    def best(self, model: str, figure: str, real: Mapping[str, Any]) -> None:
+        """Let the alias `best` point to a registered model's version of the lowest figure.
+
+        Parameters
+        ----------
+        figure : str
+            Such as "kid_texture_test".
+        real : mapping
+            Figures that versions share which were judged on the same real cycles; others are no
+            rivals.
+        """
+        told = {key: as_tag(value) for key, value in real.items()}
+        self._tell("best", {"model": model, "figure": figure, "real": told})
 
     def end(self, status: str) -> None:
         """End it, "FINISHED" or "FAILED"; what has not arrived goes to the outbox."""

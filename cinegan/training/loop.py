@@ -24,8 +24,8 @@ from cinegan.files import atomic_file, atomic_folder, sha256, sha256_of_arrays
 from cinegan.models import DISCRIMINATOR_WEIGHTS, WEIGHTS
 from cinegan.params import FRESH, Budget, Model
 from cinegan.sampling import draw_cycles
-from cinegan.tracking.outbox import WEIGHTS_TAG
 from cinegan.tracking.runs import Run
+from cinegan.tracking.store import WEIGHTS_TAG
 from cinegan.training import devices as spread
 from cinegan.training.checkpoint import Checkpoints
 from cinegan.training.cost import training_cost

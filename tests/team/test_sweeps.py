@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
 import pytest
+from small_generator import record_with
 
 from benchmarks import sweeps
 from cinegan.errors import CineganError
@@ -119,6 +122,8 @@ def test_an_optimisers_trials_are_experiments_judged_on_val_in_the_runs_of_their
     assert version.tags["weights_sha256"] == chosen.data.tags["weights_sha256"]
     assert version.run_id == chosen.info.run_id
     assert {key: float(version.tags[key]) for key in figures} == figures
+    card = mlflow.artifacts.download_artifacts(f"{version.source}/data/dcgan64/card.md")
+    assert f"`kid_texture_val`: {figures['kid_texture_val']:.3g}" in Path(card).read_text()
 
     assert list(Sweep("opt", TOLD, space).trials(2, seed=4)) == []  # it has as many
     with pytest.raises(CineganError, match="give another sweep another name"):
@@ -143,7 +148,7 @@ def get(to):
         return
     to.mkdir()
     (to / "generator.weights.h5").write_bytes(b"made")
-    (to / "model.json").write_text('{"input": "ventricles", "size": 64, "phases": 20}')
+    (to / "model.json").write_text(json.dumps(record_with()))
 
 
 def test_figures_go_to_the_experiments_own_run_of_weights_that_others_trained_too(
@@ -158,13 +163,15 @@ def test_figures_go_to_the_experiments_own_run_of_weights_that_others_trained_to
         with new_run("dcgan64") as run:
             run.tags({"weights_sha256": hashlib.sha256(b"made").hexdigest()})
     monkeypatch.delenv("DVC_EXP_NAME")
-    params = SimpleNamespace(model_named=lambda _: SimpleNamespace(folder="data/ventricles"))
+    model, data = SimpleNamespace(folder="data/ventricles"), SimpleNamespace(source="phantom")
+    params = SimpleNamespace(model_named=lambda _: model, data=data)
     monkeypatch.setattr("cinegan.sweep.load_params", lambda: params)
     monkeypatch.setattr("cinegan.sweep.commit_of", lambda _: "a commit")
     monkeypatch.setattr("cinegan.sweep._git", lambda *_: "")
     monkeypatch.setattr("cinegan.sweep._get", lambda commit, path, to: get(to))
     monkeypatch.setattr("numpy.load", lambda _: None)
     monkeypatch.setattr("cinegan.sweep.Cohort", lambda _: None)
+    monkeypatch.setattr("cinegan.sweep.source_of_data", lambda *_: "phantom")
     monkeypatch.setattr("cinegan.sweep.against_val", lambda *_: {"kid_texture_val": 1.0})
     judge("dcgan64", "rate-1", {"sweep": "rate"})
     own, other = sweeps.trainings_of(tmp_path)

@@ -27,10 +27,9 @@ from sqlalchemy import create_engine
 from cinegan import postgres, store_move, team_server
 from cinegan.errors import CineganError
 from cinegan.files import sha256
-from cinegan.tracking.outbox import WEIGHTS_TAG
-from cinegan.tracking.registry import fetch, mark_best, register
+from cinegan.tracking.registry import fetch
 from cinegan.tracking.runs import new_run, run_of_weights
-from cinegan.tracking.store import EXPERIMENTS, GENERATORS
+from cinegan.tracking.store import COMPARISONS, EXPERIMENTS, GENERATORS, WEIGHTS_TAG
 
 PROCESSES, BATCHES = 4, 250
 PASSWORDS = {"ana": "a-long-password-of-ana", "ben": "a-long-password-of-ben"}
@@ -126,8 +125,10 @@ def judge(folder, name, weights, distance, model=MODEL):
     for file, content in zip(files, (weights, f"{name}.json", f"{name}, {distance}"), strict=True):
         file.write_text(content)
     with run_of_weights(files[0], name) as run:
-        register(run, model, name, files, (64, 64, 20), {"kid_texture_test": distance, **FLOOR})
-    mark_best(model, "kid_texture_test", FLOOR)
+        run.version(model, name, files, (64, 64, 20), {"kid_texture_test": distance, **FLOOR})
+    with new_run("comparison", COMPARISONS) as run:
+        run.best(model, "kid_texture_test", FLOOR)
+        run.artifact(files[2])
 
 
 def _fill(checkout):
@@ -271,7 +272,7 @@ def versions_of(uri, model=MODEL):
 
 def test_what_was_moved_is_told_alike_by_both_clients(team, store, ana, tmp_path):
     assert team.moved == (
-        f"4 runs of {len(EXPERIMENTS) + 1} experiments, 60 values of metrics, and their artifacts "
+        f"6 runs of {len(EXPERIMENTS) + 1} experiments, 60 values of metrics, and their artifacts "
         f"are in {team.folder} now; {store.folder}/mlflow.db is as it was\n"
     )
     before = store.runs
@@ -319,7 +320,7 @@ def test_members_add_versions_to_each_others_models_and_delete_only_their_own(
     sign_in("ben", monkeypatch)
     judge(tmp_path, "bens", "weights of ben", 2.0, "shared")
     judge(tmp_path, "anas", "weights of ana", 1.0, "shared")  # the same, judged anew
-    assert "not registered" not in capfd.readouterr().err
+    assert "is kept" not in capfd.readouterr().err
     _, aliases, versions = versions_of(team.url, "shared")
     assert (aliases, set(versions)) == ({"anas": 1, "bens": 2, "best": 1}, {1, 2})
     assert (fetch("models:/shared@best", tmp_path / "got") / "card.md").read_text() == "anas, 1.0"

@@ -20,9 +20,9 @@ from journals import forgetful_server, runs_of, silent_server
 
 from cinegan.files import sha256
 from cinegan.tracking import outbox, store
-from cinegan.tracking.outbox import PARENT_TAG, WEIGHTS_TAG
+from cinegan.tracking.outbox import PARENT_TAG
 from cinegan.tracking.runs import new_run, run_of_weights
-from cinegan.tracking.store import STUDIES, connect
+from cinegan.tracking.store import STUDIES, WEIGHTS_TAG, connect
 
 POINTS = 40
 

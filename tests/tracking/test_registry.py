@@ -10,32 +10,39 @@ from pathlib import Path
 import mlflow
 import pytest
 from imports import ROOT
-from journals import runs_of
+from journals import mark_best, runs_of
 
 from cinegan.errors import CineganError
 from cinegan.tracking import registry
-from cinegan.tracking.registry import fetch, mark_best
+from cinegan.tracking.outbox import kept, send
+from cinegan.tracking.registry import fetch
 from cinegan.tracking.runs import run_of_weights
+from cinegan.tracking.store import connect
 
 MODEL, SHAPE = "cinegan-ventricles-64", (64, 64, 20)
 
 
 def register(folder, weights, *, name="dcgan64", card="what it is", **figures):
-    """A judged generator of some weights."""
+    """A generator of some weights, which test patients have judged."""
     judged = {"kid_texture_test": 3.0, "kid_texture_floor": 0.2, **figures}
-    register_as(folder, name, judged, **{"generator.weights.h5": weights, "card.md": card})
+    register_as(folder, name, weights, card, judged)
 
 
-def register_as(folder, name, figures, *, alias="", again="", **contents):
-    """Register files of these contents."""
+def register_trial(folder, weights):
+    """A generator which val patients have judged."""
+    trial = {"alias": "dcgan64-rates.7", "provisional": True}
+    register_as(folder, "dcgan64", weights, "not judged", {"kid_texture_val": 2.0}, **trial)
+
+
+def register_as(folder, name, weights, card, figures, **how):
     made = folder / name
     made.mkdir(exist_ok=True)
-    files = [made / each for each in ("generator.weights.h5", "model.json", "card.md")]
-    files = [file for file in files if file.name in contents or file.name == "model.json"]
-    for file in files:
-        file.write_text(contents.get(file.name, "{}"))
+    told = {"generator.weights.h5": weights, "model.json": "{}", "card.md": card}
+    for file, content in told.items():
+        (made / file).write_text(content)
+    files = [made / file for file in told]
     with run_of_weights(files[0], name) as run:
-        registry.register(run, MODEL, name, files, SHAPE, figures, alias=alias, again=again)
+        run.version(MODEL, name, files, SHAPE, figures, **how)
 
 
 def registry_of(uri):
@@ -86,23 +93,29 @@ def test_the_same_weights_are_one_version_that_is_told_anew(checkout):
     assert (aliases, set(versions)) == ({"dcgan64": 1}, {1, 2})
 
 
-def test_a_trials_generator_is_a_version_that_gets_its_card_when_it_is_judged(checkout):
-    weights, uri = {"generator.weights.h5": "weights"}, f"sqlite:///{checkout}/mlflow.db"
-    register_as(checkout, "dcgan64", {"kid_texture_val": 2.0}, alias="dcgan64-rates.7", **weights)
+def test_a_trials_generator_is_a_version_that_gets_another_card_when_it_is_judged(checkout):
+    uri = f"sqlite:///{checkout}/mlflow.db"
+
+    def card(number):
+        folder = fetch(f"models:/{MODEL}@dcgan64-rates-7", checkout / f"got {number}")
+        return (folder / "card.md").read_text()
+
+    register_trial(checkout, "weights")
     aliases, versions = registry_of(uri)
     assert aliases == {"dcgan64-rates-7": 1}
     assert versions[1].tags["kid_texture_val"] == "2.0"
-    assert "not judged on test patients" in versions[1].description
-    mark_best(MODEL, "kid_texture_test", {})
+    assert "card.md among its artifacts" in versions[1].description
+    assert card(1) == "not judged"
+    mark_best(MODEL, {})
     assert "best" not in registry_of(uri)[0]  # by what is told of test patients alone
     register(checkout, "weights", kid_texture_test=3.5)
     aliases, versions = registry_of(uri)
     assert aliases == {"dcgan64-rates-7": 1, "dcgan64": 1}
     tags = versions[1].tags
     assert (tags["kid_texture_val"], tags["kid_texture_test"]) == ("2.0", "3.5")
-    assert "card.md among its artifacts" in versions[1].description
-    folder = fetch(f"models:/{MODEL}@dcgan64-rates-7", checkout / "got")
-    assert (folder / "card.md").read_text() == "what it is"
+    assert card(2) == "what it is"
+    register_trial(checkout, "weights")  # once more
+    assert card(3) == "what it is"
 
 
 @pytest.mark.parametrize("fault", ["deleted", "damaged"])
@@ -132,17 +145,17 @@ def test_an_alias_that_goes_to_other_weights_is_told(checkout, capsys):
 
 def test_the_best_is_the_lowest_of_those_judged_on_the_same_real_cycles(checkout):
     uri, real = f"sqlite:///{checkout}/mlflow.db", {"kid_texture_floor": 0.2}
-    mark_best(MODEL, "kid_texture_test", real)  # nothing is there yet
+    mark_best(MODEL, real)  # nothing is there yet
     register(checkout, "a", kid_texture_test=10.0)
     register(checkout, "b", kid_texture_test=9.5, name="cinegan64")
     register(checkout, "c", kid_texture_test=0.1, kid_texture_floor=0.3)
     register(checkout, "d", kid_texture_test=None)
-    mark_best(MODEL, "kid_texture_test", real)
+    mark_best(MODEL, real)
     assert registry_of(uri)[0] == {"dcgan64": 4, "cinegan64": 2, "best": 2}
     register(checkout, "e", kid_texture_test=-0.25)
-    mark_best(MODEL, "kid_texture_test", real)
+    mark_best(MODEL, real)
     assert registry_of(uri)[0]["best"] == 5
-    mark_best(MODEL, "kid_texture_test", {"kid_texture_floor": 0.4})  # no rivals
+    mark_best(MODEL, {"kid_texture_floor": 0.4})  # no rivals
     assert registry_of(uri)[0]["best"] == 5
 
 
@@ -161,7 +174,7 @@ def _mark_slowly(folder):
         return rivals
 
     registry._versions = versions
-    mark_best(MODEL, "kid_texture_test", REAL)
+    mark_best(MODEL, REAL)
 
 
 def wait_for(path, seconds):
@@ -173,12 +186,12 @@ def wait_for(path, seconds):
 
 def test_processes_that_mark_the_best_at_once_leave_the_best_marked(checkout):
     register(checkout, "a", kid_texture_test=10.0)
-    mark_best(MODEL, "kid_texture_test", REAL)
+    mark_best(MODEL, REAL)
     slow = get_context("spawn").Process(target=_mark_slowly, args=(str(checkout),))
     slow.start()
     wait_for(checkout / "looked", 120)
     register(checkout, "b", kid_texture_test=9.0, name="cinegan64")
-    mark_best(MODEL, "kid_texture_test", REAL)
+    mark_best(MODEL, REAL)
     (checkout / "better").touch()
     slow.join()
     assert registry_of(f"sqlite:///{checkout}/mlflow.db")[0]["best"] == 2
@@ -197,12 +210,12 @@ def test_what_another_checkout_marks_meanwhile_is_looked_at_again(
             monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", mark)
             monkeypatch.chdir(elsewhere)
             register(elsewhere, "b", kid_texture_test=9.0, name="cinegan64")
-            mark_best(MODEL, "kid_texture_test", REAL)
+            mark_best(MODEL, REAL)
             monkeypatch.chdir(bare_checkout)
             mark(*words)
 
         monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", overtaken)
-        mark_best(MODEL, "kid_texture_test", REAL)
+        mark_best(MODEL, REAL)
         assert registry_of(server.url)[0]["best"] == 2
 
 
@@ -231,14 +244,55 @@ def test_nothing_is_fetched_or_made_where_there_is_no_store(bare_checkout):
     assert not list(bare_checkout.iterdir())
 
 
-def test_what_is_not_registered_is_told_with_its_remedy(bare_checkout, monkeypatch, capsys):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    register(bare_checkout, "weights")
-    trial = {"alias": "dcgan64-trial", "again": "python -m cinegan.sweep judge dcgan64 trial"}
-    register_as(bare_checkout, "dcgan64", {}, **trial, **{"generator.weights.h5": "weights"})
-    mark_best(MODEL, "kid_texture_test", {})
+def test_what_was_judged_while_mlflow_was_away_is_registered_and_marked_when_it_is_back(
+    server, bare_checkout, monkeypatch, capsys
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    register(bare_checkout, "a", kid_texture_test=10.0)
+    register(bare_checkout, "b", kid_texture_test=9.0, name="cinegan64")
+    mark_best(MODEL, REAL)
+    for file in bare_checkout.glob("[!.]*/*"):  # as stages do that run again
+        file.write_text("anew")
     told = capsys.readouterr().err
-    assert f"{trial['alias']} is not registered; `{trial['again']}` does it" in told
-    assert "dcgan64 is not registered; `dvc repro -f -s evaluate@dcgan64` does it" in told
-    assert f"the best of {MODEL} is not marked; `dvc repro -f -s compare` does it" in told
-    assert all(line.startswith("MLflow at http://127.0.0.1:9: ") for line in told.splitlines())
+    for name in ("dcgan64", "cinegan64", "comparison"):
+        assert f"what it does not have of {name} lies in .mlflow-unsent/" in told
+    with server.running():
+        send(connect(at_once=True))
+        aliases, versions = registry_of(server.url)
+        assert aliases == {"dcgan64": 1, "cinegan64": 2, "best": 2}
+        assert versions[1].tags["kid_texture_test"] == "10.0"
+        for name, weights in (("dcgan64", "a"), ("cinegan64", "b")):
+            folder = fetch(f"models:/{MODEL}@{name}", bare_checkout / f"got {name}")
+            assert (folder / "generator.weights.h5").read_text() == weights
+            assert (folder / "card.md").read_text() == "what it is"
+    assert kept() == []
+
+
+def test_a_registered_model_that_is_deleted_meanwhile_is_made_again(checkout, monkeypatch, capsys):
+    new_version = registry._new_version
+
+    def deleted(client, *told):
+        monkeypatch.setattr(registry, "_new_version", new_version)
+        made = new_version(client, *told)
+        client.delete_registered_model(MODEL)
+        return made
+
+    monkeypatch.setattr(registry, "_new_version", deleted)
+    register(checkout, "weights")
+    lost, again = capsys.readouterr().err.splitlines()
+    assert lost.endswith(f"{MODEL} not found; going on, what it does not have is kept")
+    assert again.endswith("answers again, and has all that was kept")
+    aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    assert (aliases, set(versions)) == ({"dcgan64": 1}, {1})
+
+
+def test_what_the_registry_will_never_take_is_told_and_the_run_goes_on(checkout, capsys):
+    weights = checkout / "generator.weights.h5"
+    weights.write_text("weights")
+    with run_of_weights(weights, "dcgan64") as run:
+        run.version(MODEL, "latest", [weights] * 3, SHAPE, {})  # which MLflow reserves
+        run.metrics({"kid": 1.0})
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "version of run dcgan64 left out, since it refuses them: " in told
+    assert runs_of(f"sqlite:///{checkout}/mlflow.db")[1][0].data.metrics == {"kid": 1.0}
+    assert kept() == []

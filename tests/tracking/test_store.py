@@ -10,7 +10,6 @@ from filelock import FileLock
 from journals import silent_server
 
 from cinegan.tracking import store
-from cinegan.tracking.registry import mark_best
 from cinegan.tracking.runs import linked, new_run
 from cinegan.tracking.store import connect, public, reason
 
@@ -60,11 +59,11 @@ def test_a_silent_server_is_asked_by_a_stage_once_and_at_the_end_of_a_run(silent
         for name in "abcde":
             run.metrics({name: 1.0})
             assert linked(name, "0" * 64) == name
-        mark_best("model", "figure", {})
+        run.best("model", "figure", {})
         with new_run("another"):
             assert len(silent) == 1
     assert len(silent) == 3  # at the end of either run
-    assert "the best of model is not marked" in capsys.readouterr().err
+    assert "what it does not have of comparison lies in .mlflow-unsent" in capsys.readouterr().err
 
 
 def test_a_silent_server_is_asked_again_after_some_times_its_silence(silent, monkeypatch):

@@ -16,9 +16,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from cinegan.tracking.outbox import DRAFT_TAG, WEIGHTS_TAG
+from cinegan.tracking.outbox import DRAFT_TAG
 from cinegan.tracking.runs import linked, new_run
-from cinegan.tracking.store import COMPARISONS, STUDIES
+from cinegan.tracking.store import COMPARISONS, STUDIES, WEIGHTS_TAG
 
 EXPERIMENTS = {"brave-heart": (1e-3, 4.0), "calm-beat": (2e-3, 3.0), "dull-echo": (5e-4, 5.0)}
 PATIENCE_S = 120
