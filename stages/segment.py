@@ -8,7 +8,8 @@ from pathlib import Path
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.params import load_params
-from cinegan.study.judging import Cell, scores_of, write_scores
+from cinegan.study.cells import Cell, write_scores
+from cinegan.study.judging import scores_of
 from cinegan.training.runtime import configure
 
 

@@ -18,8 +18,8 @@ from cinegan.models import RECORD, WEIGHTS
 from cinegan.params import Params, load_params
 from cinegan.sampling import RECORD as SAMPLES_RECORD
 from cinegan.study.analysis import compare_arms, headline, mean_scores
+from cinegan.study.cells import Cell, read_scores, remove_others
 from cinegan.study.figure import draw_study
-from cinegan.study.judging import Cell, read_scores, remove_others
 from cinegan.study.table import table_of
 from cinegan.tracking.runs import linked, new_run, run_of_weights
 from cinegan.tracking.store import STUDIES, tell

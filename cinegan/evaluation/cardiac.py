@@ -91,6 +91,7 @@ def teach(cycles: Bytes, levels: Floats, *, seed: int, steps: int) -> keras.Mode
             "level": "mean_squared_error",
         },
     )
+    pupil.optimizer.build(pupil.trainable_variables)  # else the first step is traced twice
     for step in tqdm(range(steps), desc="cardiac encoder", unit="step"):
         given, asked, counts = lesson(seen, levels, np.random.default_rng([seed, step]))
         pupil.train_on_batch(given, asked, sample_weight=counts)

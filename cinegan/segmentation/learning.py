@@ -70,6 +70,7 @@ def teach(
     network = unet(real.cycles.shape[1], options.filters)
     rate = keras.optimizers.schedules.CosineDecay(options.learning_rate, options.steps)
     network.compile(optimizer=keras.optimizers.Adam(rate), loss=loss_of)
+    network.optimizer.build(network.trainable_variables)  # else the first step is traced twice
 
     def prepared(number: int) -> Batch:
         draw = np.random.default_rng([seed, number])

@@ -162,8 +162,9 @@ def _change(areas: NDArray[Any], most: int, least: int) -> Floats:
 
 
 def _area(loop: Floats) -> float:
+    """Of a loop that ends where it begins."""
     x, y = loop.T
-    return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2
+    return float(abs(x[:-1] @ y[1:] - y[:-1] @ x[1:])) / 2
 
 
 def _walked(points: Floats) -> Floats:

@@ -152,14 +152,14 @@ def _workers() -> Any:
     return strategy
 
 
-@tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+@tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.int32)])
 def _of_first(own: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     first = tf.cast(context.replica_id_in_sync_group == 0, tf.int32)
     return context.all_reduce(tf.distribute.ReduceOp.SUM, own * first)
 
 
-@tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+@tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.int32)])
 def _sum(own: tf.Tensor) -> tf.Tensor:
     here = tf.identity(own)  # on this device, which an argument is not
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)

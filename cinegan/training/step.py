@@ -203,7 +203,7 @@ class TrainingStep:
                 named |= {f"adam/{network}/{i}/{k}": moment for k, moment in enumerate(moments)}
         return {**named, "strength": self._strength, "overfitting": self._overfitting}
 
-    @tf.function
+    @tf.function(autograph=False)  # what it branches on, `tf.cond` says; translating takes seconds
     def _run(self, *given: Any, regularise: bool) -> tf.Tensor:
         on_each = self._strategy.run(lambda: self._update(*given, regularise=regularise))
         return self._strategy.experimental_local_results(on_each)[0]
@@ -259,7 +259,7 @@ class TrainingStep:
         fake cycle's logit is too low for that, the generator gets a pass of its own. `wanted`,
         (n, K), is what the real cycle at each place is, and what the fake one there is asked to be.
         """
-        labels = self._labels(len(real))
+        labels = self._labels(tf.shape(real)[0])
         with tf.GradientTape() as generator_tape:
             fake = self.pair.generator(latents, training=True)
         with tf.GradientTape(persistent=True) as tape:

@@ -17,8 +17,9 @@ from cinegan.sampling import write_samples
 from cinegan.study import judging
 from cinegan.study.analysis import SCORES, compare_arms, mean_scores
 from cinegan.study.arms import ARMS, fold_of
+from cinegan.study.cells import Cell, read_scores, remove_others, write_scores
 from cinegan.study.figure import draw_study
-from cinegan.study.judging import Cell, read_scores, remove_others, scores_of, write_scores
+from cinegan.study.judging import scores_of
 
 SIDE, PHASES = 16, 4
 SPLITS = {"A1": "train", "A2": "train", "A3": "val", "A4": "test", "A5": "test", "A6": "test"}
