@@ -136,13 +136,14 @@ def draw_comparison(path: Path, table: list[dict[str, Any]], distance: str) -> N
     # From the floor to an untrained model distances span orders of magnitude; an unbiased one may
     # be negative.
     axes.set_xscale("symlog", linthresh=1)
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:,g}"))
+    axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))  # 10k has room, 10,000 not
     axes.grid(axis="x", color="#e5e5e5")
     axes.set_axisbelow(True)
     seen = [f"{row['model']}\n{row['input']}, {row['size']}x{row['size']}" for row in table]
     axes.set_yticks(np.arange(len(table)), seen)
     axes.invert_yaxis()
-    axes.set_xlabel(f"{distance.replace('_', ' ')} distance (lower is closer to real)")
+    what = distance.replace("_", " ").replace("kid", "KID")
+    axes.set_xlabel(f"{what} distance (lower is closer to real)")
     axes.margins(x=0.12)
     figure.legend(fontsize=8, frameon=False, loc="outside upper left", ncols=3)
     axes.spines[["top", "right"]].set_visible(False)
