@@ -10,15 +10,16 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from cinegan.errors import CineganError
@@ -135,11 +136,15 @@ def work(project: Path, workers: int = WORKERS) -> list[str]:
                 return ["the queue was not done"]
         return []
     finally:
-        if not _within(0, files):
-            dvc(project, "queue", "stop", "--kill")  # the experiments that run
-            for file in files:
-                if file.exists() and not _ended(file):
-                    os.kill(int(file.read_text()), signal.SIGKILL)
+        _clear(project)
+
+
+def _clear(project: Path) -> None:
+    """End whatever still works in a folder: idle workers, or, interrupted, trainings too."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.cwd()).is_relative_to(project):
+                process.kill()
 
 
 def _is_done(project: Path) -> bool:

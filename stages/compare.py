@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cinegan.comparison import compare, contest, leading
+from cinegan.comparison import compare
 from cinegan.errors import run_command
 from cinegan.files import sha256
 from cinegan.models import WEIGHTS
@@ -21,7 +21,6 @@ def main(_: Sequence[str]) -> None:
     params = load_params()
     extractor = params.evaluate.extractors[0]
     table = compare(list(params.models), METRICS / "models", METRICS, extractor)
-    distance = leading(extractor)
     with new_run("comparison", COMPARISONS) as run:
         for name, row in table.items():
             run.metrics(row, group=name)
@@ -32,10 +31,6 @@ def main(_: Sequence[str]) -> None:
         run.describe("\n".join(["Each was judged in the run that trained it:", "", *links]))
         for file in ("compare.json", "plots/compare.csv", "plots/compare.png"):
             run.artifact(METRICS / file)
-        for row in table.values():
-            # Versions of the same floor were judged on the same real cycles.
-            real = {key: row[key] for key in (f"{distance}_floor", f"n_compared_{extractor}")}
-            run.best(contest(row), f"{distance}_test", real)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegan.comparison import contest, headline, row_of
+from cinegan.comparison import contest, headline, leading, row_of
 from cinegan.data.cohort import Cohort
 from cinegan.errors import run_command
 from cinegan.evaluation.extractors import chosen
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     params = load_params()
     name = params.model_name(arguments)
     model, options = params.model_named(name), params.evaluate
+    extractor = options.extractors[0]
     configure(params.threads)
     samples = np.load(Path("data/samples") / name / "cycles.npy")
     size = samples.shape[1]  # of a pair that grows, what its budget reached
@@ -61,9 +62,9 @@ def main(arguments: Sequence[str]) -> None:
     written = write_plots(plots, name, judged._replace(report=report), samples, real, params.seed)
     record = read_json(trained / RECORD)
     write_card(card, name, record, sha256(trained / WEIGHTS), data_source, report)
-    row = row_of(report, options.extractors[0])
+    row = row_of(report, extractor)
     with run_of_weights(trained / WEIGHTS, name) as run:
-        first = headline(row, options.extractors[0])
+        first = headline(row, extractor)
         run.metrics(first, group="figures")
         run.metrics({k: v for k, v in row.items() if k not in first}, group="further figures")
         for path in (metrics, *written):
@@ -73,6 +74,10 @@ def main(arguments: Sequence[str]) -> None:
         run.dataset(f"{model.input}, test, {size}", digest, model.folder, "evaluation", of_test)
         files = (trained / WEIGHTS, trained / RECORD, card)
         run.version(contest(row), name, files, (size, size, record["phases"]), row)
+        distance = leading(extractor)
+        # Versions of the same floor were judged on the same real cycles.
+        real = {key: row[key] for key in (f"{distance}_floor", f"n_compared_{extractor}")}
+        run.best(contest(row), f"{distance}_test", real)
     reasons = {key: value for key, value in report.items() if key.endswith("_reason")}
     print("\n".join(f"{key}: {value}" for key, value in report.items() if key not in reasons))
     for reason in dict.fromkeys(reasons.values()):

@@ -6,6 +6,7 @@ are those of the run, not of the sending.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,11 +20,11 @@ from uuid import uuid4
 import numpy as np
 from filelock import FileLock, Timeout
 
-from cinegan.errors import CineganError
-from cinegan.files import atomic_folder, read_json, write_json
+from cinegan.files import atomic_folder, write_json
 from cinegan.tracking.registry import mark_best, register
 from cinegan.tracking.store import (
     EXPERIMENTS,
+    MISSING,
     WEIGHTS_TAG,
     asked_once,
     experiment_id,
@@ -41,7 +42,6 @@ USER_TAG = "mlflow.user"
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's UI nests runs
 AT_ONCE = {"metrics": 1000, "params": 100}  # that a server takes
 REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "MALFORMED_REQUEST"}
-MISSING = "RESOURCE_DOES_NOT_EXIST"
 TOO_LARGE = 413  # HTTP's word for a file that is more than a server, or a proxy before it, takes
 SEND = "python -m cinegan.tracking send"
 
@@ -103,7 +103,7 @@ class Draft:
             try:
                 TELL[kind](client, self.run_id, what)
             except Exception as error:  # whatever the store's server or database raises
-                self._check_refusal(client, kind, error)
+                self._check_refusal(client, kind, what, error)
             del self.entries[0]
         while self.children:
             self.children[0].tags[PARENT_TAG] = self.run_id
@@ -145,7 +145,7 @@ class Draft:
             )
         return made.info.run_id
 
-    def _check_refusal(self, client: Any, kind: str, error: Exception) -> None:
+    def _check_refusal(self, client: Any, kind: str, what: Any, error: Exception) -> None:
         """Tell of what the store will never take; raise anything that may yet pass."""
         code = getattr(error, "error_code", None)
         if self._is_deleted(client, code):
@@ -154,8 +154,7 @@ class Draft:
                 f"{self.run_id}` brings it back"
             ) from error
         answer = getattr(getattr(error, "response", None), "status_code", None)
-        for_good = code in REFUSALS or answer == TOO_LARGE or isinstance(error, FileNotFoundError)
-        if not for_good:
+        if code not in REFUSALS and answer != TOO_LARGE and not _missing(kind, what):
             raise error
         tell(f"{kind} of run {self.name} left out, since it refuses them: {reason(error)}")
 
@@ -281,11 +280,20 @@ def keep(draft: Draft, folder: Path | None = None) -> Path:
     return folder
 
 
+def _missing(kind: str, what: Any) -> list[str]:
+    """Files that an entry tells of and that are not there any more."""
+    files = {"artifact": lambda: [what["path"]], "version": lambda: what["files"]}
+    return [file for file in files.get(kind, list)() if not Path(file).exists()]
+
+
 def _stored(draft: Draft, folder: Path) -> dict[str, Any]:
     """A draft as JSON; pictures and files go to the folder."""
     entries = []
     for kind, what in draft.entries:
         place = f"{len(list(folder.iterdir())):04d}"
+        if missing := _missing(kind, what):
+            tell(f"{kind} of run {draft.name} left out, since {missing[0]} is gone")
+            continue
         match kind:
             case "metrics":  # JSON has no number that is not finite
                 what = [[key, repr(value), *more] for key, value, *more in what]
@@ -294,15 +302,11 @@ def _stored(draft: Draft, folder: Path) -> dict[str, Any]:
                 what = {**what, "pixels": f"{place}.npy"}
             case "artifact":
                 path = Path(what["path"])
-                if not path.exists():
-                    continue
                 copied = folder / place / path.name
                 copied.parent.mkdir()
                 (shutil.copytree if path.is_dir() else shutil.copy2)(path, copied)
                 what = {**what, "path": f"{place}/{path.name}"}
             case "version":
-                if not all(Path(file).exists() for file in what["files"]):
-                    continue
                 (folder / place).mkdir()
                 copies = [shutil.copy2(file, folder / place) for file in what["files"]]
                 what = {**what, "files": [f"{place}/{Path(copy).name}" for copy in copies]}
@@ -313,7 +317,7 @@ def _stored(draft: Draft, folder: Path) -> dict[str, Any]:
 
 def _read(folder: Path) -> tuple[str, Draft]:
     """The store that a kept draft is for, and the draft."""
-    told = read_json(folder / DRAFT)
+    told = json.loads((folder / DRAFT).read_text(encoding="utf-8"))
     return told.pop("store"), _draft(told, folder)
 
 
@@ -331,7 +335,7 @@ def _draft(told: dict[str, Any], folder: Path) -> Draft:
 
 def kept() -> list[Path]:
     """Folders of what has not been sent, oldest first."""
-    return sorted(path.parent for path in (main_checkout() / FOLDER).glob(f"*/{DRAFT}"))
+    return sorted(path.parent for path in (main_checkout() / FOLDER).glob(f"[!.]*/{DRAFT}"))
 
 
 def send(client: Any) -> list[str]:
@@ -358,8 +362,8 @@ def _send(client: Any, folder: Path) -> str:
     where = folder.relative_to(main_checkout())
     try:
         meant_for, draft = _read(folder)
-    except (CineganError, OSError, ValueError, KeyError, TypeError) as error:
-        return f"{where}: cannot be read ({error}); remove it"
+    except Exception as error:  # whatever a file that was cut short raises
+        return f"{where}: cannot be read ({reason(error)}); remove it"
     if meant_for != public(store()):
         return f"{where}: kept for {meant_for}; set MLFLOW_TRACKING_URI to that"
     before = draft.left()

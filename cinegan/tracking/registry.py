@@ -16,9 +16,11 @@ import cinegan
 from cinegan.errors import CineganError
 from cinegan.files import sha256
 from cinegan.tracking.store import (
+    MISSING,
     WEIGHTS_TAG,
     alone,
     as_default_store,
+    asked_once,
     public,
     quiet_mlflow,
     reason,
@@ -43,10 +45,12 @@ def register(
     figures: Mapping[str, str],
     alias: str,
     provisional: bool,
+    when: str,
 ) -> None:
     """Make a run's weights a version of a registered model, as `Run.version` tells of it.
 
-    Weights that are a version already stay that version, which is told the new figures.
+    Weights that are a version already stay that version, which is told the new figures. What was
+    told of the alias later than `when`, since this has waited for its server, stays.
 
     Raises
     ------
@@ -55,32 +59,40 @@ def register(
     """
     weights, _, card = paths = [Path(file) for file in files]
     with alone():
+        digest, told_at = sha256(weights), f"judged.{alias}"
         made = [
             version
-            for version in _versions(client, model, {WEIGHTS_TAG: sha256(weights)})
-            if _is_whole(client, version, weights.name)
+            for version in _versions(client, model, {WEIGHTS_TAG: digest})
+            if _is_whole(client, version.run_id, f"{version.tags['model']}/{weights.name}", digest)
         ]
         version = made[0] if made else _new_version(client, run_id, model, name, paths, shape)
-        for key, value in figures.items():
-            client.set_model_version_tag(model, version.version, key, value)
-        before = client.get_registered_model(model).aliases.get(alias, version.version)
-        if str(before) != str(version.version):
+        if version.tags.get(told_at, "") <= when:
+            for key, value in {**figures, told_at: when}.items():
+                client.set_model_version_tag(model, version.version, key, value)
+            if made and not provisional:
+                folder = f"{REGISTERED}/data/{version.tags['model']}"
+                client.log_artifact(version.run_id, str(card), folder)
+        before = client.get_registered_model(model).aliases.get(alias)
+        if before is None or str(before) == str(version.version):
+            client.set_registered_model_alias(model, alias, version.version)
+        elif client.get_model_version(model, before).tags.get(told_at, "") <= when:
+            client.set_registered_model_alias(model, alias, version.version)
             tell(f"{model}@{alias} was version {before}, and is {version.version} from now on")
-        client.set_registered_model_alias(model, alias, version.version)
-        if made and not provisional:
-            folder = f"{REGISTERED}/data/{version.tags['model']}"
-            client.log_artifact(version.run_id, str(card), folder)
 
 
-def _is_whole(client: Any, version: Any, weights: str) -> bool:
-    """Whether its weights are in the store as they were registered: its run may be gone."""
-    path = f"{REGISTERED}/data/{version.tags['model']}/{weights}"
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            got = client.download_artifacts(version.run_id, path, folder)
-        except Exception:  # whatever the store's server or database raises; a new one is tried
+def _is_whole(client: Any, run_id: str, weights: str, digest: str) -> bool:
+    """Whether a run still has the weights that were registered of it: somebody may delete them."""
+    path = f"{REGISTERED}/data/{weights}"
+    try:
+        there = client.list_artifacts(run_id, str(Path(path).parent))
+    except Exception as error:  # whatever the store's server or database raises
+        if getattr(error, "error_code", None) == MISSING:
             return False
-        return sha256(Path(got)) == version.tags[WEIGHTS_TAG]
+        raise
+    if path not in {each.path for each in there}:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        return sha256(Path(client.download_artifacts(run_id, path, folder))) == digest
 
 
 def _new_version(
@@ -93,14 +105,6 @@ def _new_version(
 ) -> Any:
     from mlflow.exceptions import MlflowException
 
-    digest = sha256(files[0])
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / name
-        data.mkdir()
-        for file in files:
-            shutil.copy2(file, data)
-        _save_pyfunc(Path(folder) / REGISTERED, data, shape, digest)
-        client.log_artifacts(run_id, f"{folder}/{REGISTERED}", REGISTERED)
     try:
         client.create_registered_model(
             model, description="Generators of synthetic heartbeats that see and make the same."
@@ -108,13 +112,23 @@ def _new_version(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client.create_model_version(
-        model,
-        f"{client.get_run(run_id).info.artifact_uri}/{REGISTERED}",
-        run_id,
-        tags={"model": name, WEIGHTS_TAG: digest},
-        description=f"{name}; {files[-1].name} among its artifacts says what it is and is not",
-    )
+    digest = sha256(files[0])
+    if not _is_whole(client, run_id, f"{name}/{files[0].name}", digest):  # of an attempt before
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder) / name
+            data.mkdir()
+            for file in files:
+                shutil.copy2(file, data)
+            _save_pyfunc(Path(folder) / REGISTERED, data, shape, digest)
+            client.log_artifacts(run_id, f"{folder}/{REGISTERED}", REGISTERED)
+    with asked_once():  # a second answer would be a second version
+        return client.create_model_version(
+            model,
+            f"{client.get_run(run_id).info.artifact_uri}/{REGISTERED}",
+            run_id,
+            tags={"model": name, WEIGHTS_TAG: digest},
+            description=f"{name}; {files[-1].name} among its artifacts says what it is and is not",
+        )
 
 
 def mark_best(client: Any, *, model: str, figure: str, real: Mapping[str, str]) -> None:

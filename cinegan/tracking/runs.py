@@ -7,8 +7,9 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,7 @@ class Run:
             "figures": {key: as_tag(value) for key, value in figures.items()},
             "alias": re.sub(r"[^\w-]", "-", alias or name),
             "provisional": provisional,
+            "when": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         self._tell("version", what)
 
@@ -214,7 +216,8 @@ class Run:
     def _keep(self, error: BaseException) -> None:
         assert self._draft is not None
         try:
-            folder = outbox.keep(self._draft)
+            with _signals(lambda *_: None):  # who is impatient loses nothing
+                folder = outbox.keep(self._draft)
         except OSError as full:
             tell(f"{_reason(error)}, and nothing can be kept ({full}); going on without")
             return
@@ -228,24 +231,33 @@ class Run:
 @contextmanager
 def _left_at_a_signal() -> Iterator[None]:
     """Let SIGTERM interrupt as SIGINT does, and tell who waits long that it may be left."""
-    if threading.current_thread() is not threading.main_thread():  # no other hears of signals
-        yield
-        return
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     what = "is slow; Ctrl-C leaves it, and what it does not have is kept"
     slow = threading.Timer(SLOW_S, tell, [what])
     slow.daemon = True
-    slow.start()
+    with _signals(stop):
+        slow.start()
+        try:
+            yield
+        finally:
+            slow.cancel()
+
+
+@contextmanager
+def _signals(handler: Callable[..., None]) -> Iterator[None]:
+    """Let it handle what asks us to stop."""
+    if threading.current_thread() is not threading.main_thread():  # no other hears of signals
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        slow.cancel()
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number, former in before.items():
+            signal.signal(number, signal.SIG_DFL if former is None else former)
 
 
 def _reason(error: BaseException) -> str:

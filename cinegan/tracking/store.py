@@ -28,6 +28,7 @@ GENERATORS, COMPARISONS, STUDIES = EXPERIMENTS
 NOTE_TAG = "mlflow.note.content"  # what MLflow's UI shows as a description
 WEIGHTS_TAG = "weights_sha256"
 KIND_TAG = "mlflow.experimentKind"  # without it, MLflow takes it for one of language models
+MISSING = "RESOURCE_DOES_NOT_EXIST"  # as MLflow answers
 PAUSE = 10  # seconds, at least, before a store that did not answer is asked again
 PATIENCE = 10  # times as long as the answer took, at least
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"

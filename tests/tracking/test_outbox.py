@@ -435,9 +435,64 @@ def test_what_is_kept_for_another_store_stays(checkout, monkeypatch):
     (line,) = outbox.send(connect())
     assert line.endswith("kept for http://127.0.0.1:9; set MLFLOW_TRACKING_URI to that")
     assert outbox.kept() == [folder]
-    (folder / outbox.DRAFT).write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [(outbox.DRAFT, b"{"), (outbox.DRAFT, b"null"), (outbox.DRAFT, b""), ("*.npy", b"")],
+)
+def test_what_a_power_cut_left_half_written_stops_no_other(checkout, monkeypatch, name, content):
+    away(monkeypatch, checkout)
+    for run_name in ("first", "second"):
+        with new_run(run_name) as run:
+            run.picture(np.zeros((4, 6), np.uint8), "samples", 0)
+    back(checkout)
+    damaged, _ = outbox.kept()
+    (file,) = damaged.glob(name)
+    file.write_bytes(content)
     (line,) = outbox.send(connect())
-    assert "cannot be read" in line
+    assert line.startswith(f".mlflow-unsent/{damaged.name}: cannot be read (")
+    assert line.endswith("); remove it")
+    assert [run.info.run_name for run in runs_of(f"sqlite:///{checkout}/mlflow.db")[1]] == [
+        "second"
+    ]
+    assert outbox.kept() == [damaged]
+
+
+def test_a_second_ctrl_c_loses_nothing(bare_checkout, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    keep = outbox.keep
+
+    def impatient(draft):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        return keep(draft)
+
+    monkeypatch.setattr(outbox, "keep", impatient)
+    before = signal.getsignal(signal.SIGINT)
+    with new_run("x") as run:
+        run.metrics({"loss": 1.0})
+    assert len(outbox.kept()) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_file_that_is_gone_before_it_could_be_kept_is_told(bare_checkout, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    file = bare_checkout / "report.html"
+    file.touch()
+    with new_run("x") as run:
+        run.artifact(file)
+        file.unlink()
+    told = capsys.readouterr().err
+    assert f"artifact of run x left out, since {file} is gone" in told
+    assert len(outbox.kept()) == 1
+
+
+def test_a_folder_that_is_being_written_is_not_sent(bare_checkout):
+    partial = bare_checkout / outbox.FOLDER / ".1-x.partial"
+    partial.mkdir(parents=True)
+    (partial / outbox.DRAFT).touch()
+    assert outbox.kept() == []
 
 
 def test_a_fault_ends_the_run_and_is_kept_as_failed(checkout, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,6 +21,7 @@ from cinegan.tracking.runs import run_of_weights
 from cinegan.tracking.store import connect
 
 MODEL, SHAPE = "cinegan-ventricles-64", (64, 64, 20)
+FILES = ("generator.weights.h5", "model.json", "card.md")
 
 
 def register(folder, weights, *, name="dcgan64", card="what it is", **figures):
@@ -34,13 +36,17 @@ def register_trial(folder, weights):
     register_as(folder, "dcgan64", weights, "not judged", {"kid_texture_val": 2.0}, **trial)
 
 
+def weights_of(folder, weights, *, name="dcgan64", card="what it is"):
+    """Write a generator's files; where its weights are."""
+    (folder / name).mkdir(exist_ok=True)
+    for file, content in zip(FILES, (weights, "{}", card), strict=True):
+        (folder / name / file).write_text(content)
+    return folder / name / FILES[0]
+
+
 def register_as(folder, name, weights, card, figures, **how):
-    made = folder / name
-    made.mkdir(exist_ok=True)
-    told = {"generator.weights.h5": weights, "model.json": "{}", "card.md": card}
-    for file, content in told.items():
-        (made / file).write_text(content)
-    files = [made / file for file in told]
+    weights_of(folder, weights, name=name, card=card)
+    files = [folder / name / file for file in FILES]
     with run_of_weights(files[0], name) as run:
         run.version(MODEL, name, files, SHAPE, figures, **how)
 
@@ -284,6 +290,143 @@ def test_a_registered_model_that_is_deleted_meanwhile_is_made_again(checkout, mo
     assert again.endswith("answers again, and has all that was kept")
     aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
     assert (aliases, set(versions)) == ({"dcgan64": 1}, {1})
+
+
+def test_what_waited_for_its_server_does_not_undo_what_was_told_since(
+    server, bare_checkout, monkeypatch, tmp_path_factory, capsys
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    for weights in ("mine", "the same"):  # the server is away
+        register(bare_checkout, weights, card="on Friday", kid_texture_test=9.0)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with server.running():
+        monkeypatch.chdir(elsewhere)
+        assert connect(at_once=True)
+        for weights in ("the same", "theirs"):
+            register(elsewhere, weights, card="on Tuesday", kid_texture_test=2.0)
+        monkeypatch.chdir(bare_checkout)
+        capsys.readouterr()
+        assert send(connect()) == []
+        aliases, versions = registry_of(server.url)
+        assert aliases == {"dcgan64": 2}
+        figures = {number: version.tags["kid_texture_test"] for number, version in versions.items()}
+        assert figures == {1: "2.0", 2: "2.0", 3: "9.0"}
+        card = fetch(f"models:/{MODEL}/1", bare_checkout / "got") / "card.md"
+        assert card.read_text() == "on Tuesday"
+    assert capsys.readouterr().err == ""
+
+
+def test_the_best_is_marked_anew_whenever_a_version_arrives(checkout, monkeypatch):
+    made = registry._new_version
+
+    def away(*_):
+        raise ConnectionError("the registry is away")
+
+    for weights, distance in (("a", 3.0), ("b", 0.1), ("c", 5.0)):
+        monkeypatch.setattr(registry, "_new_version", away if weights == "b" else made)
+        with run_of_weights(weights_of(checkout, weights), "dcgan64") as run:
+            judged = {"kid_texture_test": distance, **REAL}
+            files = [checkout / "dcgan64" / each for each in FILES]
+            run.version(MODEL, "dcgan64", files, SHAPE, judged)
+            run.best(MODEL, "kid_texture_test", REAL)
+    assert kept() == []  # the third brought the second
+    aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    best = versions[aliases["best"]]
+    assert best.tags["kid_texture_test"] == "0.1"
+    assert versions[aliases["dcgan64"]].tags["kid_texture_test"] == "5.0"
+
+
+def test_a_version_whose_making_was_not_answered_is_not_made_again(checkout, monkeypatch):
+    make, retries = mlflow.MlflowClient.create_model_version, []
+
+    def unanswered(*words, **named):
+        monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", make)
+        retries.append(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
+        make(*words, **named)
+        raise ConnectionError("lost")
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", unanswered)
+    register(checkout, "weights")
+    aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    assert (aliases, set(versions), retries) == ({"dcgan64": 1}, {1}, ["0"])
+    assert versions[1].tags["kid_texture_test"] == "3.0"
+
+
+def test_weights_that_cannot_be_looked_at_just_now_are_not_taken_for_damaged(checkout, monkeypatch):
+    register(checkout, "weights")
+    download = mlflow.MlflowClient.download_artifacts
+
+    def failing(*_):
+        monkeypatch.setattr(mlflow.MlflowClient, "download_artifacts", download)
+        raise ConnectionError("gone for a moment")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "download_artifacts", failing)
+    register(checkout, "weights", kid_texture_test=2.0)
+    _, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    assert set(versions) == {1}
+    assert versions[1].tags["kid_texture_test"] == "2.0"
+
+
+def test_what_a_refused_version_has_uploaded_is_not_uploaded_again(checkout, monkeypatch):
+    refused, uploads = mlflow.MlflowClient.create_model_version, []
+    upload = mlflow.MlflowClient.log_artifacts
+
+    def refuse(*_, **__):
+        raise mlflow.MlflowException("Permission denied", error_code=7)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", refuse)
+    monkeypatch.setattr(
+        mlflow.MlflowClient,
+        "log_artifacts",
+        lambda *words: (uploads.append(words), upload(*words)),
+    )
+    register(checkout, "weights")
+    assert "Permission denied" in send(connect())[0]
+    monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", refused)
+    assert send(connect()) == []
+    assert len(uploads) == 1
+    assert registry_of(f"sqlite:///{checkout}/mlflow.db")[0] == {"dcgan64": 1}
+
+
+def test_a_full_disk_loses_no_registration(checkout, monkeypatch):
+    with monkeypatch.context() as full:
+        full.setattr(tempfile, "tempdir", None)
+        for name in ("TMPDIR", "TEMP", "TMP"):
+            full.setenv(name, str(checkout / "nowhere"))
+        full.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(checkout / "nowhere")])
+        register(checkout, "weights")  # FileNotFoundError, as where nothing can be written
+    assert len(kept()) == 1
+    for file in checkout.glob("[!.m]*/*"):
+        file.unlink()
+    assert send(connect()) == []
+    assert registry_of(f"sqlite:///{checkout}/mlflow.db")[0] == {"dcgan64": 1}
+
+
+def _register_slowly(folder):
+    """Register weights; between the look and the making is time for others."""
+    os.chdir(folder)
+    found = registry._versions
+
+    def versions(*words):
+        there = found(*words)
+        Path("looked").touch()
+        time.sleep(1)
+        return there
+
+    registry._versions = versions
+    register(Path(folder), "weights")
+
+
+def test_processes_that_register_the_same_weights_at_once_make_one_version(checkout):
+    slow = get_context("spawn").Process(target=_register_slowly, args=(str(checkout),))
+    slow.start()
+    wait_for(checkout / "looked", 120)
+    register(checkout, "weights")
+    slow.join()
+    aliases, versions = registry_of(f"sqlite:///{checkout}/mlflow.db")
+    assert (aliases, set(versions)) == ({"dcgan64": 1}, {1})
+    assert kept() == []
 
 
 def test_what_the_registry_will_never_take_is_told_and_the_run_goes_on(checkout, capsys):
