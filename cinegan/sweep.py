@@ -377,7 +377,9 @@ def optimise(name: str, model: str, settings: Sequence[str], most: int) -> None:
     best = sweep.best()
     if best is None:
         raise CineganError(f"{name}: no trial came to an end; {sweep.folder} has what they said")
-    print(f"best so far: {best[0]}, {CHOSEN_BY} {best[1]:g}; `dvc exp apply {best[0]}` takes it")
+    print(
+        f"best so far: {best[0]}, {CHOSEN_BY} {best[1]:g}; `dvc exp branch {best[0]} NAME` keeps it"
+    )
 
 
 # The command

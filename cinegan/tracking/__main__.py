@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cinegan.errors import CineganError, run_command
 from cinegan.tracking import outbox
-from cinegan.tracking.store import connect, public, reason, store
+from cinegan.tracking.store import GENERATORS, connect, experiment_id, public, reason, store
 
 UI_HOST, UI_PORT = "127.0.0.1", 5000
 
@@ -21,11 +21,14 @@ def ui() -> None:
         print(f"{public(store())} has the pages of the runs; open it in a browser")
         return
     try:
-        connect()
+        runs = f"experiments/{experiment_id(connect(), GENERATORS)}/runs"
     except Exception as error:  # whatever the store's server or database raises
         raise CineganError(f"MLflow at {public(store())}: {reason(error)}") from None
     command = ["mlflow", "ui", "--host", UI_HOST, "--port", str(UI_PORT), "--workers", "1"]
-    print(f"http://{UI_HOST}:{UI_PORT} (Ctrl-C ends it)", flush=True)
+    address = f"http://{UI_HOST}:{UI_PORT}"
+    print(f"{address} (Ctrl-C ends it)")
+    # From its front page MLflow leads to pages for language models, which have nothing to show.
+    print(f"the runs: {address}/#/{runs}?workflowType=machine_learning", flush=True)
     # By the environment: a command line with a password is everybody's to read.
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store()}
     # Its runner of jobs, for language models, is half a dozen processes that nobody here needs.

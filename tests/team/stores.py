@@ -28,19 +28,18 @@ class Store:
 
     def connecting(self) -> list[str]:
         """The commands of docs/team.md, for whoever is the first."""
-        (block,) = commands("docs/team.md", "Once: choose a remote")
-        add, *settings = of_dvc(block)
+        add, *settings = of_dvc(*commands("docs/team.md", "Once: choose a remote"))
         return [add.replace("URL", self.url), *filled(settings, self.shared), *self.signing_in()]
 
     def signing_in(self) -> list[str]:
         """The commands of docs/team.md, for everybody."""
-        (block,) = commands("docs/team.md", "Once each: sign in")
-        return filled(of_dvc(block), self.own)
+        return filled(of_dvc(*commands("docs/team.md", "Once each: sign in")), self.own)
 
 
-def of_dvc(block: Block) -> list[str]:
-    """What a block of a page tells DVC."""
-    return [shlex.join(words[1:]) for words in block.lines if words[0] == DVC]
+def of_dvc(*blocks: Block) -> list[str]:
+    """What blocks of a page tell DVC."""
+    lines = [words for block in blocks for words in block.lines]
+    return [shlex.join(words[1:]) for words in lines if words[0] == DVC]
 
 
 def filled(settings: list[str], values: dict[str, Any]) -> list[str]:
@@ -106,10 +105,10 @@ def folders(files: dict[str, int]) -> set[str]:
 def share(person: Clone, store: Store, *further: str) -> None:
     """Tell the team of a store, and send what there is."""
     person.must(*store.connecting(), "push", *further)
-    (block,) = commands("docs/team.md", "Once: choose a remote")
-    for words in block.lines:
-        if words[0] != DVC:
-            person.run(*words)
+    for block in commands("docs/team.md", "Once: choose a remote"):
+        for words in block.lines:
+            if words[0] != DVC:
+                person.run(*words)
     person.run("git", "push", "--quiet", "origin", "HEAD")
 
 

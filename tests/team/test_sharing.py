@@ -69,8 +69,8 @@ def test_an_experiment_is_taken_over_with_its_results_and_nothing_runs(team, tmp
 def test_every_setting_that_the_page_names_is_of_a_store(ssh, s3, tmp_path):
     stores = [folder_store(tmp_path), ssh_store(ssh, ssh.key), s3_store(s3, tmp_path, s3.secret)]
     for heading, of in (("Once: choose a remote", "shared"), ("Once each: sign in", "own")):
-        (block,) = commands("docs/team.md", heading)
-        settings = [line for line in of_dvc(block) if "modify" in line]
+        blocks = commands("docs/team.md", heading)
+        settings = [line for line in of_dvc(*blocks) if "modify" in line]
         values = {key: value for store in stores for key, value in getattr(store, of).items()}
         assert len(filled(settings, values)) == len(settings)
 

@@ -96,7 +96,7 @@ def test_an_optimisers_trials_are_experiments_judged_on_val_in_the_runs_of_their
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"opt-0: {RATE}={first.values[RATE]}" in done.stdout
-    assert "dvc exp apply opt-" in done.stdout
+    assert "dvc exp branch opt-" in done.stdout
     assert commit_of("opt-0")
     assert commit_of("opt-1")
     assert not commit_of("opt-2")

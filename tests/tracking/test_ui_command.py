@@ -13,14 +13,20 @@ from pathlib import Path
 import pytest
 import requests
 from imports import ROOT
-from loopback import HOST, free_port, serving
+from loopback import HOST, chromium, free_port, serving
+from selenium.common import WebDriverException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 from cinegan.tracking.__main__ import main
+from cinegan.tracking.runs import new_run
 
 ON_A_PORT = "import cinegan.tracking.__main__ as m; m.UI_PORT = {}; m.main(['ui'])"
 
 
 def test_the_pages_of_ones_own_store_are_served(checkout):
+    with new_run("dcgan64 laptop"):
+        pass
     port = free_port()
     command = [sys.executable, "-c", ON_A_PORT.format(port)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -31,8 +37,14 @@ def test_the_pages_of_ones_own_store_are_served(checkout):
             f"{url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=cinegan", timeout=60
         )
         assert found.json()["experiment"]["artifact_location"].startswith(checkout.as_uri())
+        first, second = Path("ui.log").read_text().splitlines()[:2]
+        with chromium() as browser:  # on a first visit
+            browser.get(second.removeprefix("the runs: "))
+            WebDriverWait(browser, 120, ignored_exceptions=[WebDriverException]).until(
+                lambda driver: "dcgan64 laptop" in driver.find_element(By.TAG_NAME, "body").text
+            )
     assert not answers(port)  # it ended with the command
-    assert Path("ui.log").read_text().startswith(f"{url} (Ctrl-C ends it)\n")
+    assert first == f"{url} (Ctrl-C ends it)"
 
 
 def test_ctrl_c_ends_it_also_where_whoever_started_it_ignores_that(checkout):
