@@ -139,7 +139,9 @@ def _experiment(words):
     parser = argparse.ArgumentParser(exit_on_error=False)
     parser.add_argument("-S", "--set-param", action="append", default=[])
     parser.add_argument("-n", "--name")
-    parser.add_argument("-s", "-f", "--temp", "--queue", "--single-item", action="store_true")
+    parser.add_argument(
+        "-s", "-f", "--force", "--temp", "--queue", "--single-item", action="store_true"
+    )
     parser.add_argument("targets", nargs="*")
     return parser.parse_intermixed_args(words)
 
