@@ -143,7 +143,7 @@ def _clear(project: Path) -> None:
     """End whatever still works in a folder: idle workers, or, interrupted, trainings too."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if Path(process.cwd()).is_relative_to(project):
+            if Path(process.cwd()).is_relative_to(project.resolve()):
                 process.kill()
 
 

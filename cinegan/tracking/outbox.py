@@ -10,8 +10,11 @@ import json
 import os
 import re
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -275,9 +278,23 @@ def keep(draft: Draft, folder: Path | None = None) -> Path:
     """
     slug = re.sub(r"\W+", "-", draft.name)
     folder = folder or main_checkout() / FOLDER / f"{draft.began}-{os.getpid()}-{slug}"
-    with atomic_folder(folder) as partial:
+    with signals(lambda *_: None), atomic_folder(folder) as partial:  # impatience loses nothing
         write_json(partial / DRAFT, {"store": public(store()), **_stored(draft, partial)})
     return folder
+
+
+@contextmanager
+def signals(handler: Callable[..., None]) -> Iterator[None]:
+    """Let it handle what asks us to stop."""
+    if threading.current_thread() is not threading.main_thread():  # no other hears of signals
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, signal.SIG_DFL if former is None else former)
 
 
 def _missing(kind: str, what: Any) -> list[str]:

@@ -59,11 +59,11 @@ def register(
     """
     weights, _, card = paths = [Path(file) for file in files]
     with alone():
-        digest, told_at = sha256(weights), f"judged.{alias}"
+        told_at = f"judged.{alias}"
         made = [
             version
-            for version in _versions(client, model, {WEIGHTS_TAG: digest})
-            if _is_whole(client, version.run_id, f"{version.tags['model']}/{weights.name}", digest)
+            for version in _versions(client, model, {WEIGHTS_TAG: sha256(weights)})
+            if _is_whole(client, version, weights.name)
         ]
         version = made[0] if made else _new_version(client, run_id, model, name, paths, shape)
         if version.tags.get(told_at, "") <= when:
@@ -78,13 +78,15 @@ def register(
         elif client.get_model_version(model, before).tags.get(told_at, "") <= when:
             client.set_registered_model_alias(model, alias, version.version)
             tell(f"{model}@{alias} was version {before}, and is {version.version} from now on")
+        else:
+            tell(f"{model}@{alias} stays version {before}, which was judged later")
 
 
-def _is_whole(client: Any, run_id: str, weights: str, digest: str) -> bool:
-    """Whether a run still has the weights that were registered of it: somebody may delete them."""
-    path = f"{REGISTERED}/data/{weights}"
+def _is_whole(client: Any, version: Any, weights: str) -> bool:
+    """Whether its weights are in the store as they were registered: somebody may delete them."""
+    path = f"{REGISTERED}/data/{version.tags['model']}/{weights}"
     try:
-        there = client.list_artifacts(run_id, str(Path(path).parent))
+        there = client.list_artifacts(version.run_id, str(Path(path).parent))
     except Exception as error:  # whatever the store's server or database raises
         if getattr(error, "error_code", None) == MISSING:
             return False
@@ -92,7 +94,8 @@ def _is_whole(client: Any, run_id: str, weights: str, digest: str) -> bool:
     if path not in {each.path for each in there}:
         return False
     with tempfile.TemporaryDirectory() as folder:
-        return sha256(Path(client.download_artifacts(run_id, path, folder))) == digest
+        got = client.download_artifacts(version.run_id, path, folder)
+        return sha256(Path(got)) == version.tags[WEIGHTS_TAG]
 
 
 def _new_version(
@@ -113,14 +116,13 @@ def _new_version(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     digest = sha256(files[0])
-    if not _is_whole(client, run_id, f"{name}/{files[0].name}", digest):  # of an attempt before
-        with tempfile.TemporaryDirectory() as folder:
-            data = Path(folder) / name
-            data.mkdir()
-            for file in files:
-                shutil.copy2(file, data)
-            _save_pyfunc(Path(folder) / REGISTERED, data, shape, digest)
-            client.log_artifacts(run_id, f"{folder}/{REGISTERED}", REGISTERED)
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / name
+        data.mkdir()
+        for file in files:
+            shutil.copy2(file, data)
+        _save_pyfunc(Path(folder) / REGISTERED, data, shape, digest)
+        client.log_artifacts(run_id, f"{folder}/{REGISTERED}", REGISTERED)
     with asked_once():  # a second answer would be a second version
         return client.create_model_version(
             model,

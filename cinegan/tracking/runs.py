@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -216,8 +215,7 @@ class Run:
     def _keep(self, error: BaseException) -> None:
         assert self._draft is not None
         try:
-            with _signals(lambda *_: None):  # who is impatient loses nothing
-                folder = outbox.keep(self._draft)
+            folder = outbox.keep(self._draft)
         except OSError as full:
             tell(f"{_reason(error)}, and nothing can be kept ({full}); going on without")
             return
@@ -238,26 +236,12 @@ def _left_at_a_signal() -> Iterator[None]:
     what = "is slow; Ctrl-C leaves it, and what it does not have is kept"
     slow = threading.Timer(SLOW_S, tell, [what])
     slow.daemon = True
-    with _signals(stop):
+    with outbox.signals(stop):
         slow.start()
         try:
             yield
         finally:
             slow.cancel()
-
-
-@contextmanager
-def _signals(handler: Callable[..., None]) -> Iterator[None]:
-    """Let it handle what asks us to stop."""
-    if threading.current_thread() is not threading.main_thread():  # no other hears of signals
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, former in before.items():
-            signal.signal(number, signal.SIG_DFL if former is None else former)
 
 
 def _reason(error: BaseException) -> str:

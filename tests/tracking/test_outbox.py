@@ -461,14 +461,14 @@ def test_what_a_power_cut_left_half_written_stops_no_other(checkout, monkeypatch
 
 def test_a_second_ctrl_c_loses_nothing(bare_checkout, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    keep = outbox.keep
+    stored = outbox._stored
 
-    def impatient(draft):
+    def impatient(*words):
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
-        return keep(draft)
+        return stored(*words)
 
-    monkeypatch.setattr(outbox, "keep", impatient)
+    monkeypatch.setattr(outbox, "_stored", impatient)
     before = signal.getsignal(signal.SIGINT)
     with new_run("x") as run:
         run.metrics({"loss": 1.0})
