@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -104,6 +105,23 @@ def test_declared_code_is_what_the_stage_imports(stage):
 def test_stage_runs_its_own_script(stage):
     assert body_of(stage)["cmd"].startswith(f"stages/python stages/{stage}.py")
     assert bool({"foreach", "matrix"} & declared()[stage].keys()) == (stage in EACH)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="no such kernel here")
+def test_numpy_adds_in_one_order_whatever_the_processor_and_the_shell_would_take():
+    program = "import numpy, threadpoolctl as t; print(t.threadpool_info()[0]['architecture'])"
+    for others in ({}, {"OPENBLAS_CORETYPE": "Prescott"}):
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS")}
+        kept["PATH"] = f"{Path(sys.executable).parent}:{kept['PATH']}"
+        told = subprocess.run(
+            ["stages/python", "-c", program],
+            cwd=ROOT,
+            env=kept | others,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told.stdout == "Haswell\n"
 
 
 def test_committed_results_are_of_the_code_as_it_stands():
