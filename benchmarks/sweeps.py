@@ -141,10 +141,18 @@ def work(project: Path, workers: int = WORKERS) -> list[str]:
 
 def _clear(project: Path) -> None:
     """End whatever still works in a folder: idle workers, or, interrupted, trainings too."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if Path(process.cwd()).is_relative_to(project.resolve()):
+    while there := [each for each in psutil.process_iter() if _works_in(project, each)]:
+        for process in there:
+            with suppress(psutil.Error):
                 process.kill()
+        psutil.wait_procs(there)
+
+
+def _works_in(project: Path, process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        here = Path(process.cwd()).is_relative_to(project.resolve())
+        return here and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _is_done(project: Path) -> bool:

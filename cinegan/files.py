@@ -36,18 +36,22 @@ def atomic_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside `path`; it replaces `path` when the block succeeds."""
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial, former = (path.with_name(f".{path.name}.{end}") for end in ("partial", "former"))
+    for left in (partial, former):
+        shutil.rmtree(left, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
-        if path.exists():
-            shutil.rmtree(path)
+        if path.exists():  # to remove it takes long enough to be killed halfway
+            path.replace(former)
         partial.replace(path)
     except OSError as error:
         raise _naming(path, partial, error) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if former.exists() and not path.exists():
+            former.replace(path)
+        for left in (partial, former):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _naming(path: Path, partial: Path, error: OSError) -> OSError:

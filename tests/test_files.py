@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +78,7 @@ def test_an_output_below_a_plain_file_is_an_os_error_and_changes_nothing(tmp_pat
 FULL_DISK = """
 import sys
 import zipfile
+from pathlib import Path
 from pathlib import Path
 import numpy as np
 from cinegan import files
@@ -179,3 +181,25 @@ def test_zips_of_the_same_content_are_the_same_bytes_and_stored(tmp_path):
         assert member.compress_type == zipfile.ZIP_STORED
         assert member.date_time == (1980, 1, 1, 0, 0, 0)
         assert archive.read(member) == b"1234" * 50
+
+
+def test_a_folder_is_there_whole_also_where_its_replacement_is_interrupted(tmp_path, monkeypatch):
+    target = tmp_path / "kept"
+    with files.atomic_folder(target) as partial:
+        (partial / "run.json").write_text("first")
+    replace = Path.replace
+
+    def interrupted(path, to):
+        if path.name.endswith(".partial"):
+            raise KeyboardInterrupt
+        return replace(path, to)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", interrupted)
+        with files.atomic_folder(target) as partial:
+            (partial / "run.json").write_text("second")
+    assert (target / "run.json").read_text() == "first"
+    with files.atomic_folder(target) as partial:
+        (partial / "run.json").write_text("third")
+    assert (target / "run.json").read_text() == "third"
+    assert list(tmp_path.iterdir()) == [target]

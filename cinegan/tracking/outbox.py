@@ -156,8 +156,11 @@ class Draft:
                 f"run {self.name} ({self.run_id}) was deleted; `mlflow runs restore --run-id "
                 f"{self.run_id}` brings it back"
             ) from error
+        if missing := _missing(kind, what):
+            tell(f"{kind} of run {self.name} left out, since {missing[0]} is gone")
+            return
         answer = getattr(getattr(error, "response", None), "status_code", None)
-        if code not in REFUSALS and answer != TOO_LARGE and not _missing(kind, what):
+        if code not in REFUSALS and answer != TOO_LARGE:
             raise error
         tell(f"{kind} of run {self.name} left out, since it refuses them: {reason(error)}")
 

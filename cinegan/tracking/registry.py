@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def register(
             if _is_whole(client, version, weights.name)
         ]
         version = made[0] if made else _new_version(client, run_id, model, name, paths, shape)
-        if version.tags.get(told_at, "") <= when:
+        if later := _judged_later(version, told_at, when):
+            tell(f"figures of {model}@{alias} stay those of {later}, which are newer")
+        else:
             for key, value in {**figures, told_at: when}.items():
                 client.set_model_version_tag(model, version.version, key, value)
             if made and not provisional:
@@ -75,11 +78,22 @@ def register(
         before = client.get_registered_model(model).aliases.get(alias)
         if before is None or str(before) == str(version.version):
             client.set_registered_model_alias(model, alias, version.version)
-        elif client.get_model_version(model, before).tags.get(told_at, "") <= when:
+        elif later := _judged_later(client.get_model_version(model, before), told_at, when):
+            tell(f"{model}@{alias} stays version {before}, which was judged later, at {later}")
+        else:
             client.set_registered_model_alias(model, alias, version.version)
             tell(f"{model}@{alias} was version {before}, and is {version.version} from now on")
-        else:
-            tell(f"{model}@{alias} stays version {before}, which was judged later")
+
+
+def now() -> str:
+    """The time as versions are told it, in UTC; texts of it are in the order of times."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _judged_later(version: Any, told_at: str, when: str) -> str:
+    """The time of a version's judgement if it is later; one yet to come is a wrong clock's."""
+    judged = version.tags.get(told_at, "")
+    return judged if when < judged <= now() else ""
 
 
 def _is_whole(client: Any, version: Any, weights: str) -> bool:

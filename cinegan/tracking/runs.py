@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from cinegan.tracking.outbox import (
     now_ms,
     run_with,
 )
-from cinegan.tracking.registry import as_tag
+from cinegan.tracking.registry import as_tag, now
 from cinegan.tracking.store import GENERATORS, NOTE_TAG, WEIGHTS_TAG, after, connect, reason, tell
 
 SLOW_S = 5  # after which who waits for the last sending is told so
@@ -144,7 +143,7 @@ class Run:
             "figures": {key: as_tag(value) for key, value in figures.items()},
             "alias": re.sub(r"[^\w-]", "-", alias or name),
             "provisional": provisional,
-            "when": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "when": now(),
         }
         self._tell("version", what)
 

@@ -417,6 +417,7 @@ def test_a_store_that_is_gone_again_is_not_asked_for_every_kept_run(checkout, mo
 
 def test_a_file_that_a_proxy_does_not_take_is_left_out_and_told(checkout, monkeypatch, capsys):
     failing(monkeypatch, "artifact", answering(413), "large")
+    (checkout / "large").touch()
     with new_run("x") as run:
         run.artifact(checkout / "large")
         run.metrics({"loss": 1.0})

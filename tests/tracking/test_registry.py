@@ -14,7 +14,7 @@ from imports import ROOT
 from journals import mark_best, runs_of
 
 from cinegan.errors import CineganError
-from cinegan.tracking import registry
+from cinegan.tracking import registry, runs
 from cinegan.tracking.outbox import kept, send
 from cinegan.tracking.registry import fetch
 from cinegan.tracking.runs import run_of_weights
@@ -168,18 +168,22 @@ def test_the_best_is_the_lowest_of_those_judged_on_the_same_real_cycles(checkout
 REAL = {"kid_texture_floor": 0.2}
 
 
-def _mark_slowly(folder):
-    """Mark the best; between the look and the mark is time for others."""
+def look_slowly(folder, pause):
+    """Let there be time for others between a look at the registry and what comes of it."""
     os.chdir(folder)
     found = registry._versions
 
     def versions(*words):
-        rivals = found(*words)
+        there = found(*words)
         Path("looked").touch()
-        wait_for(Path("better"), 5)
-        return rivals
+        pause()
+        return there
 
     registry._versions = versions
+
+
+def _mark_slowly(folder):
+    look_slowly(folder, lambda: wait_for(Path("better"), 5))
     mark_best(MODEL, REAL)
 
 
@@ -313,10 +317,30 @@ def test_what_waited_for_its_server_does_not_undo_what_was_told_since(
         assert figures == {1: "2.0", 2: "2.0", 3: "9.0"}
         card = fetch(f"models:/{MODEL}/1", bare_checkout / "got") / "card.md"
         assert card.read_text() == "on Tuesday"
-    assert (
-        capsys.readouterr().err.splitlines()
-        == [f"MLflow at {server.url}: {MODEL}@dcgan64 stays version 2, which was judged later"] * 2
-    )
+    mine, figures, same = capsys.readouterr().err.splitlines()
+    assert f"{MODEL}@dcgan64 stays version 2, which was judged later, at 20" in mine
+    assert f"figures of {MODEL}@dcgan64 stay those of 20" in figures
+    assert f"{MODEL}@dcgan64 stays version 2, which was judged later, at 20" in same
+
+
+def test_a_clock_that_was_ahead_holds_no_alias(checkout, monkeypatch):
+    with monkeypatch.context() as ahead:
+        ahead.setattr(runs, "now", lambda: "2999-01-01T00:00:00.000+00:00")
+        register(checkout, "a colleague's")
+    register(checkout, "mine")
+    assert registry_of(f"sqlite:///{checkout}/mlflow.db")[0] == {"dcgan64": 2}
+
+
+def test_a_version_whose_files_are_gone_is_told_so(checkout, monkeypatch, capsys):
+    def away(*_):
+        for file in (checkout / "dcgan64").iterdir():
+            file.unlink()
+        raise ConnectionError("away")
+
+    monkeypatch.setattr(registry, "_versions", away)
+    register(checkout, "weights")
+    assert f"left out, since {checkout}/dcgan64/{FILES[0]} is gone" in capsys.readouterr().err
+    assert kept() == []
 
 
 def test_the_best_is_marked_anew_whenever_a_version_arrives(checkout, monkeypatch):
@@ -402,17 +426,7 @@ def test_a_full_disk_loses_no_registration(checkout, monkeypatch):
 
 
 def _register_slowly(folder):
-    """Register weights; between the look and the making is time for others."""
-    os.chdir(folder)
-    found = registry._versions
-
-    def versions(*words):
-        there = found(*words)
-        Path("looked").touch()
-        time.sleep(1)
-        return there
-
-    registry._versions = versions
+    look_slowly(folder, lambda: time.sleep(1))
     register(Path(folder), "weights")
 
 
